@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types; `make help` lists it. The module itself is built by
+# kbuild, whose view of this directory is in Kbuild and Kconfig.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+sources := Kbuild $(wildcard *.c *.h)
+
+.PHONY: all module demo check vm lint clean help
+
+all: module
+
+# OUT=dir builds in that directory, through links to the sources, so that one
+# checkout holds builds for several kernels side by side.
+ifdef OUT
+module: KMOD := $(abspath $(OUT))
+module: links
+else
+module: KMOD := $(CURDIR)
+endif
+module: headers
+	+$(MAKE) -C $(KDIR) M="$(KMOD)" CONFIG_SCULL=m modules
+
+.PHONY: links headers
+links:
+	mkdir -p "$(OUT)"
+	ln -sf $(foreach file,$(sources),"$(CURDIR)/$(file)") "$(OUT)"
+
+headers:
+	@test -e "$(KDIR)/Makefile" || { \
+		echo "No kernel to build against: $(KDIR) does not exist." >&2; \
+		echo "On Debian and Ubuntu the headers of the running kernel are in" >&2; \
+		echo "the package linux-headers-$$(uname -r); make KDIR=dir takes others." >&2; \
+		exit 1; }
+
+# The VM takes a kernel by name, see tests/vm/run --help.
+KERNEL ?= stock
+export KERNEL TESTS MODULE HOST
+
+demo:
+	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
+
+vm:
+	tests/vm/run -k $(KERNEL)
+
+check:
+	tests/check
+
+lint:
+	tests/lint
+
+clean:
+	rm -rf build
+	rm -f *.o *.ko *.mod *.mod.c .*.cmd *.a modules.order Module.symvers .module-common.o
+
+help:
+	@echo 'make               build scull.ko against the running kernel'
+	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
+	@echo 'make demo          show scull at work, in a virtual machine'
+	@echo 'make vm            open a shell in that machine, scull loaded'
+	@echo 'make check         run all tests in it'
+	@echo '  TESTS=name         only this one, or several'
+	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
+	@echo '  MODULE=path.ko     judge this module in place of ours'
+	@echo '  HOST=1             on this machine itself'
+	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
+	@echo 'make clean         remove everything built'

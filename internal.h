@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the driver share: the quantum/qset store, the bare device
+ * built on it, and the row of the device table that makes a kind of device
+ * known to the rest.
+ */
+#ifndef _SCULL_INTERNAL_H
+#define _SCULL_INTERNAL_H
+
+#include <linux/fs.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+#include <linux/uio.h>
+#include <linux/xarray.h>
+
+/**
+ * struct scull_set - the quanta of one stretch of a store
+ * @allocated:	how many of @quanta exist
+ * @quanta:	the quanta by their number in the set; NULL is a hole
+ */
+struct scull_set {
+	unsigned int allocated;
+	void *quanta[];
+};
+
+/**
+ * struct scull_store - bytes at offsets, in quanta that are allocated when
+ *			first written
+ * @sets:	the sets by offset / (@quantum * @qset); a missing one is a hole
+ * @quantum:	bytes in a quantum
+ * @qset:	quanta in a set
+ * @limit:	no byte is ever stored at or past this offset
+ * @size:	one more than the highest offset ever written
+ *
+ * The bytes of an allocated quantum from @size on are 0.
+ *
+ * A store has no lock of its own: @quantum, @qset and @limit never change, and
+ * the caller keeps scull_store_write() and scull_store_destroy() apart from
+ * every other call on the same store.
+ */
+struct scull_store {
+	struct xarray sets;
+	unsigned int quantum;
+	unsigned int qset;
+	loff_t limit;
+	loff_t size;
+};
+
+struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset);
+void scull_store_destroy(struct scull_store *store);
+ssize_t scull_store_read(struct scull_store *store, loff_t pos,
+			 struct iov_iter *to);
+ssize_t scull_store_write(struct scull_store *store, loff_t pos,
+			  struct iov_iter *from);
+bool scull_store_covers(struct scull_store *store, loff_t pos, size_t count);
+loff_t scull_store_seek_data(struct scull_store *store, loff_t pos);
+loff_t scull_store_seek_hole(struct scull_store *store, loff_t pos);
+
+/**
+ * struct scull_dev - a bare device: a store that every opener shares
+ * @lock:	readers of @store share it, writers and a trim own it. It is held
+ *		while bytes are copied, so whoever stalls a fault on his own
+ *		memory stalls the device: every wait for it must be killable.
+ * @store:	what the device holds; a trim puts an empty one in its place
+ */
+struct scull_dev {
+	struct rw_semaphore lock;
+	struct scull_store *store;
+};
+
+int scull_dev_init(struct scull_dev *dev);
+void scull_dev_exit(struct scull_dev *dev);
+
+long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/**
+ * struct scull_type - a kind of device: a row of the device table
+ * @name:	name of the nodes
+ * @count:	how many there are, numbered from 0; NULL for a single one whose
+ *		name bears no number
+ * @fops:	what an open file of such a device does; open() finds the device
+ *		in the file's private_data
+ * @create:	makes one device at load: the device or an ERR_PTR(); may sleep
+ * @destroy:	takes it away when nobody can have it open any more; may sleep
+ */
+struct scull_type {
+	const char *name;
+	const int *count;
+	const struct file_operations *fops;
+	void *(*create)(void);
+	void (*destroy)(void *device);
+};
+
+/**
+ * struct scull_minor - a device by its minor number, counted from scull_minor
+ * @type:	its row of the device table
+ * @number:	its number among its type
+ * @name:	name of its node
+ * @device:	what @type's create() made
+ */
+struct scull_minor {
+	const struct scull_type *type;
+	unsigned int number;
+	char name[16];
+	void *device;
+};
+
+const struct scull_minor *scull_minor_at(unsigned int index);
+struct scull_dev *scull_minor_dev(const struct scull_minor *minor);
+
+int scull_proc_init(void);
+void scull_proc_exit(void);
+
+#endif /* _SCULL_INTERNAL_H */

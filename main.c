@@ -1,0 +1,672 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * scull: memory that acts as char devices. This file holds what belongs to the
+ * driver as a whole: the parameters and the ioctl commands that change them,
+ * the table of device types, load and unload; and the bare devices scull0 and
+ * up, whose bytes every opener shares and which keep them after the last close.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
+#include <linux/capability.h>
+#include <linux/cdev.h>
+#include <linux/compat.h>
+#include <linux/device.h>
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "internal.h"
+#include "scull.h"
+
+/* Upper ends of ranges; all others come from the kernel. */
+#define SCULL_QSET_MAX		65536
+#define SCULL_P_BUFFER_MAX	(16 * 1024 * 1024)
+#define SCULL_COUNT_MAX		256
+
+/*
+ * A number that a parameter, and some also an ioctl, may set. Where an ioctl
+ * may, @value changes under others: access it with READ_ONCE() and the like.
+ */
+struct scull_setting {
+	int value;
+	int initial;
+	int min;
+	int max;
+};
+
+#define SCULL_SETTING(_name, _initial, _min, _max)			\
+	static_assert((_initial) >= (_min) && (_initial) <= (_max));	\
+	static struct scull_setting _name = {				\
+		.value		= (_initial),				\
+		.initial	= (_initial),				\
+		.min		= (_min),				\
+		.max		= (_max),				\
+	}
+
+SCULL_SETTING(scull_major, SCULL_MAJOR, 0, CHRDEV_MAJOR_MAX - 1);
+SCULL_SETTING(scull_minor, SCULL_MINOR, 0, MINORMASK);
+SCULL_SETTING(scull_nr_devs, SCULL_NR_DEVS, 0, SCULL_COUNT_MAX);
+SCULL_SETTING(scull_quantum, SCULL_QUANTUM, 1, KMALLOC_MAX_SIZE);
+SCULL_SETTING(scull_qset, SCULL_QSET, 1, SCULL_QSET_MAX);
+SCULL_SETTING(scull_p_buffer, SCULL_P_BUFFER, 1, SCULL_P_BUFFER_MAX);
+
+static bool scull_in_range(const struct scull_setting *setting, int value)
+{
+	return value >= setting->min && value <= setting->max;
+}
+
+static int scull_param_set(const char *arg, const struct kernel_param *kp)
+{
+	struct scull_setting *setting = kp->arg;
+	int value;
+
+	if (!arg || kstrtoint(arg, 0, &value) ||
+	    !scull_in_range(setting, value)) {
+		pr_err("parameter %s: '%s' is not a number from %d to %d\n",
+		       kp->name, arg ?: "", setting->min, setting->max);
+		return -EINVAL;
+	}
+	setting->value = value;
+	return 0;
+}
+
+static int scull_param_get(char *buffer, const struct kernel_param *kp)
+{
+	const struct scull_setting *setting = kp->arg;
+
+	return sysfs_emit(buffer, "%d\n", READ_ONCE(setting->value));
+}
+
+static const struct kernel_param_ops scull_param_ops = {
+	.set = scull_param_set,
+	.get = scull_param_get,
+};
+
+#define SCULL_PARAM(_name, _description)				\
+	module_param_cb(_name, &scull_param_ops, &_name, 0444);		\
+	__MODULE_PARM_TYPE(_name, "int");				\
+	MODULE_PARM_DESC(_name, _description)
+
+SCULL_PARAM(scull_major, "major number, 0 to 511; 0: the kernel chooses");
+SCULL_PARAM(scull_minor, "first minor number");
+SCULL_PARAM(scull_nr_devs, "number of bare devices, 0 to 256");
+SCULL_PARAM(scull_quantum, "bytes in a quantum, from 1 to the most that kmalloc() gives");
+SCULL_PARAM(scull_qset, "quanta in a set, 1 to 65536");
+
+/*
+ * Gives a setting a new value, if the caller may. The old one is stored at
+ * @old, unless that is NULL, before the new one is in force: a bad address
+ * changes nothing. Returns the old value.
+ */
+static int scull_change(struct scull_setting *setting, int value,
+			int __user *old)
+{
+	int seen;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (!scull_in_range(setting, value))
+		return -EINVAL;
+	do {
+		seen = READ_ONCE(setting->value);
+		if (old && put_user(seen, old))
+			return -EFAULT;
+	} while (cmpxchg(&setting->value, seen, value) != seen);
+	return seen;
+}
+
+static int scull_tell(struct scull_setting *setting, int value)
+{
+	int old = scull_change(setting, value, NULL);
+
+	return old < 0 ? old : 0;
+}
+
+static int scull_set(struct scull_setting *setting, const int __user *arg)
+{
+	int value;
+
+	return get_user(value, arg) ? -EFAULT : scull_tell(setting, value);
+}
+
+static int scull_exchange(struct scull_setting *setting, int __user *arg)
+{
+	int value;
+
+	if (get_user(value, arg))
+		return -EFAULT;
+	value = scull_change(setting, value, arg);
+	return value < 0 ? value : 0;
+}
+
+static int scull_get(const struct scull_setting *setting, int __user *arg)
+{
+	return put_user(READ_ONCE(setting->value), arg);
+}
+
+static int scull_reset(void)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	WRITE_ONCE(scull_quantum.value, scull_quantum.initial);
+	WRITE_ONCE(scull_qset.value, scull_qset.initial);
+	WRITE_ONCE(scull_p_buffer.value, scull_p_buffer.initial);
+	return 0;
+}
+
+/**
+ * scull_ioctl - the ioctl commands, the same on every device
+ * @file:	ignored
+ * @cmd:	a command of scull.h
+ * @arg:	its value, or the address of an int
+ *
+ * May sleep.
+ *
+ * Return: what the command gives, at least 0; -ENOTTY for any other command,
+ * -EPERM without CAP_SYS_ADMIN where the command changes a value, -EINVAL for a
+ * value out of range, -EFAULT for a bad address. An error changes nothing.
+ */
+long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	int __user *argp = (int __user *)arg;
+
+	switch (cmd) {
+	case SCULL_IOCRESET:
+		return scull_reset();
+	case SCULL_IOCSQUANTUM:
+		return scull_set(&scull_quantum, argp);
+	case SCULL_IOCSQSET:
+		return scull_set(&scull_qset, argp);
+	case SCULL_IOCTQUANTUM:
+		return scull_tell(&scull_quantum, arg);
+	case SCULL_IOCTQSET:
+		return scull_tell(&scull_qset, arg);
+	case SCULL_IOCGQUANTUM:
+		return scull_get(&scull_quantum, argp);
+	case SCULL_IOCGQSET:
+		return scull_get(&scull_qset, argp);
+	case SCULL_IOCQQUANTUM:
+		return READ_ONCE(scull_quantum.value);
+	case SCULL_IOCQQSET:
+		return READ_ONCE(scull_qset.value);
+	case SCULL_IOCXQUANTUM:
+		return scull_exchange(&scull_quantum, argp);
+	case SCULL_IOCXQSET:
+		return scull_exchange(&scull_qset, argp);
+	case SCULL_IOCHQUANTUM:
+		return scull_change(&scull_quantum, arg, NULL);
+	case SCULL_IOCHQSET:
+		return scull_change(&scull_qset, arg, NULL);
+	case SCULL_P_IOCTSIZE:
+		return scull_tell(&scull_p_buffer, arg);
+	case SCULL_P_IOCQSIZE:
+		return READ_ONCE(scull_p_buffer.value);
+	default:
+		return -ENOTTY;
+	}
+}
+
+#ifdef CONFIG_COMPAT
+/**
+ * scull_compat_ioctl - scull_ioctl() for a 32-bit program on a 64-bit kernel
+ * @file:	ignored
+ * @cmd:	a command of scull.h: an int has the same size on both sides
+ * @arg:	an address of the program, or a value, which is no address and must
+ *		not be treated as one
+ *
+ * Return: as scull_ioctl().
+ */
+long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (_IOC_DIR(cmd) != _IOC_NONE)
+		arg = (unsigned long)compat_ptr(arg);
+	return scull_ioctl(file, cmd, arg);
+}
+#endif
+
+static struct scull_store *scull_new_store(void)
+{
+	return scull_store_create(READ_ONCE(scull_quantum.value),
+				  READ_ONCE(scull_qset.value));
+}
+
+/**
+ * scull_dev_init - give a bare device an empty store of the current settings
+ * @dev:	the device
+ *
+ * May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int scull_dev_init(struct scull_dev *dev)
+{
+	init_rwsem(&dev->lock);
+	dev->store = scull_new_store();
+	return dev->store ? 0 : -ENOMEM;
+}
+
+/**
+ * scull_dev_exit - free what a bare device holds
+ * @dev:	the device, which nobody uses any more
+ *
+ * May sleep.
+ */
+void scull_dev_exit(struct scull_dev *dev)
+{
+	scull_store_destroy(dev->store);
+}
+
+/*
+ * Empties a device and puts the current settings in force. All that takes time
+ * happens outside the lock: the new store is made before, and whatever the old
+ * one held is freed after.
+ */
+static int scull_trim(struct scull_dev *dev)
+{
+	struct scull_store *store = scull_new_store();
+	int err;
+
+	if (!store)
+		return -ENOMEM;
+	err = down_write_killable(&dev->lock);
+	if (!err) {
+		swap(dev->store, store);
+		up_write(&dev->lock);
+	}
+	scull_store_destroy(store);
+	return err;
+}
+
+/* Whoever opens for writing only, or asks for it, starts with an empty device. */
+static bool scull_open_trims(const struct file *file)
+{
+	if (file->f_flags & O_TRUNC)
+		return file->f_mode & FMODE_WRITE;
+	return (file->f_flags & O_ACCMODE) == O_WRONLY &&
+	       !(file->f_flags & O_APPEND);
+}
+
+static int scull_open(struct inode *inode, struct file *file)
+{
+	int err;
+
+	/* The VFS would refuse it too, but only after the device was emptied. */
+	if (file->f_flags & O_DIRECT)
+		return -EINVAL;
+	if (scull_open_trims(file)) {
+		err = scull_trim(file->private_data);
+		if (err)
+			return err;
+	}
+	/* As for a regular file: who shares an open shares its position safely. */
+	file->f_mode |= FMODE_ATOMIC_POS | FMODE_NOWAIT;
+	return 0;
+}
+
+static ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct scull_dev *dev = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		ret = down_read_trylock(&dev->lock) ? 0 : -EAGAIN;
+	else
+		ret = down_read_killable(&dev->lock);
+	if (ret)
+		return ret;
+	ret = scull_store_read(dev->store, iocb->ki_pos, to);
+	up_read(&dev->lock);
+	if (ret > 0)
+		iocb->ki_pos += ret;
+	return ret;
+}
+
+static ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct scull_dev *dev = iocb->ki_filp->private_data;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	loff_t pos = iocb->ki_pos;
+	ssize_t ret;
+
+	if (nowait)
+		ret = down_write_trylock(&dev->lock) ? 0 : -EAGAIN;
+	else
+		ret = down_write_killable(&dev->lock);
+	if (ret)
+		return ret;
+	if (iocb->ki_flags & IOCB_APPEND)
+		pos = dev->store->size;
+	if (nowait && !scull_store_covers(dev->store, pos, iov_iter_count(from)))
+		ret = -EAGAIN;
+	else
+		ret = scull_store_write(dev->store, pos, from);
+	up_write(&dev->lock);
+	if (ret > 0)
+		iocb->ki_pos = pos + ret;
+	return ret;
+}
+
+static loff_t scull_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct scull_dev *dev = file->private_data;
+	struct scull_store *store;
+	loff_t ret;
+
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	store = dev->store;
+	switch (whence) {
+	case SEEK_DATA:
+		ret = scull_store_seek_data(store, offset);
+		break;
+	case SEEK_HOLE:
+		ret = scull_store_seek_hole(store, offset);
+		break;
+	default:
+		ret = generic_file_llseek_size(file, offset, whence,
+					       store->limit, store->size);
+		goto out;
+	}
+	if (ret >= 0)
+		ret = vfs_setpos(file, ret, store->limit);
+out:
+	up_read(&dev->lock);
+	return ret;
+}
+
+static const struct file_operations scull_fops = {
+	.owner		= THIS_MODULE,
+	.open		= scull_open,
+	.read_iter	= scull_read_iter,
+	.write_iter	= scull_write_iter,
+	.llseek		= scull_llseek,
+	.fsync		= noop_fsync,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.unlocked_ioctl	= scull_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= scull_compat_ioctl,
+#endif
+};
+
+static void *scull_create(void)
+{
+	struct scull_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	int err;
+
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	err = scull_dev_init(dev);
+	if (err) {
+		kfree(dev);
+		return ERR_PTR(err);
+	}
+	return dev;
+}
+
+static void scull_destroy(void *device)
+{
+	scull_dev_exit(device);
+	kfree(device);
+}
+
+/* The device table, in the order of the minor numbers. */
+static const struct scull_type scull_types[] = {
+	{
+		.name		= "scull",
+		.count		= &scull_nr_devs.value,
+		.fops		= &scull_fops,
+		.create		= scull_create,
+		.destroy	= scull_destroy,
+	},
+};
+
+static struct scull_minor *scull_minors;
+static unsigned int scull_nr_minors;
+static dev_t scull_first;
+static struct class *scull_class;
+static struct cdev *scull_cdev;
+
+/**
+ * scull_minor_at - find a device by its minor number
+ * @index:	the minor number less scull_minor
+ *
+ * Return: the device's entry, NULL if there is no such device.
+ */
+const struct scull_minor *scull_minor_at(unsigned int index)
+{
+	return index < scull_nr_minors ? &scull_minors[index] : NULL;
+}
+
+/**
+ * scull_minor_dev - get at the store of a device
+ * @minor:	the device's entry
+ *
+ * Return: the bare device, NULL if this device is not one.
+ */
+struct scull_dev *scull_minor_dev(const struct scull_minor *minor)
+{
+	return minor->type->fops == &scull_fops ? minor->device : NULL;
+}
+
+/* One cdev serves all minors: hands the file to the device's own type. */
+static int scull_open_minor(struct inode *inode, struct file *file)
+{
+	const struct scull_minor *minor;
+	const struct file_operations *fops;
+
+	minor = scull_minor_at(iminor(inode) - MINOR(scull_first));
+	if (!minor)
+		return -ENXIO;
+	fops = fops_get(minor->type->fops);
+	if (!fops)
+		return -ENXIO;
+	replace_fops(file, fops);
+	file->private_data = minor->device;
+	pr_debug("open of %s, flags %#x\n", minor->name, file->f_flags);
+	return fops->open(inode, file);
+}
+
+static const struct file_operations scull_minor_fops = {
+	.owner	= THIS_MODULE,
+	.open	= scull_open_minor,
+};
+
+static unsigned int scull_type_count(const struct scull_type *type)
+{
+	return type->count ? *type->count : 1;
+}
+
+static void scull_destroy_minors(void)
+{
+	struct scull_minor *minor;
+
+	while (scull_nr_minors) {
+		minor = &scull_minors[--scull_nr_minors];
+		minor->type->destroy(minor->device);
+	}
+	kfree(scull_minors);
+}
+
+static int __init scull_create_minor(const struct scull_type *type,
+				     unsigned int number)
+{
+	struct scull_minor *minor = &scull_minors[scull_nr_minors];
+
+	minor->type = type;
+	minor->number = number;
+	if (type->count)
+		snprintf(minor->name, sizeof(minor->name), "%s%u", type->name,
+			 number);
+	else
+		strscpy(minor->name, type->name, sizeof(minor->name));
+	minor->device = type->create();
+	if (IS_ERR(minor->device))
+		return PTR_ERR(minor->device);
+	scull_nr_minors++;
+	return 0;
+}
+
+static int __init scull_create_minors(void)
+{
+	const struct scull_type *type;
+	unsigned int i, number, total = 0;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(scull_types); i++)
+		total += scull_type_count(&scull_types[i]);
+	scull_minors = kcalloc(total, sizeof(*scull_minors), GFP_KERNEL);
+	if (!scull_minors)
+		return -ENOMEM;
+
+	for (i = 0; i < ARRAY_SIZE(scull_types); i++) {
+		type = &scull_types[i];
+		for (number = 0; number < scull_type_count(type); number++) {
+			err = scull_create_minor(type, number);
+			if (err) {
+				scull_destroy_minors();
+				return err;
+			}
+		}
+	}
+	return 0;
+}
+
+static int __init scull_register_region(void)
+{
+	unsigned int room = MINORMASK + 1 - scull_minor.value;
+	int err;
+
+	if (scull_nr_minors > room) {
+		pr_err("parameter scull_minor: %d leaves minor numbers for %u devices, not for %u\n",
+		       scull_minor.value, room, scull_nr_minors);
+		return -EINVAL;
+	}
+	if (!scull_major.value)
+		return alloc_chrdev_region(&scull_first, scull_minor.value,
+					   scull_nr_minors, "scull");
+	scull_first = MKDEV(scull_major.value, scull_minor.value);
+	err = register_chrdev_region(scull_first, scull_nr_minors, "scull");
+	if (err == -EBUSY)
+		pr_err("parameter scull_major: %d is taken by another driver\n",
+		       scull_major.value);
+	return err;
+}
+
+static int __init scull_add_cdev(void)
+{
+	int err;
+
+	scull_cdev = cdev_alloc();
+	if (!scull_cdev)
+		return -ENOMEM;
+	scull_cdev->ops = &scull_minor_fops;
+	scull_cdev->owner = THIS_MODULE;
+	err = cdev_add(scull_cdev, scull_first, scull_nr_minors);
+	if (err)
+		kobject_put(&scull_cdev->kobj);
+	return err;
+}
+
+static dev_t scull_devt(unsigned int index)
+{
+	return MKDEV(MAJOR(scull_first), MINOR(scull_first) + index);
+}
+
+/* The devices work without nodes too: one that cannot be made is a warning. */
+static void __init scull_add_nodes(void)
+{
+	struct device *node;
+	unsigned int i;
+
+	for (i = 0; i < scull_nr_minors; i++) {
+		node = device_create(scull_class, NULL, scull_devt(i), NULL,
+				     "%s", scull_minors[i].name);
+		if (IS_ERR(node))
+			pr_warn("cannot make the node of %s: error %ld\n",
+				scull_minors[i].name, PTR_ERR(node));
+	}
+}
+
+static void scull_remove_nodes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < scull_nr_minors; i++)
+		device_destroy(scull_class, scull_devt(i));
+}
+
+/*
+ * From cdev_add() on somebody may be inside an open, and a module whose init
+ * fails is freed without waiting for him: so it comes last of all that can fail.
+ */
+static int __init scull_init(void)
+{
+	const char *step;
+	int err;
+
+	step = "make the devices";
+	err = scull_create_minors();
+	if (err)
+		goto fail;
+
+	step = "get the device numbers";
+	err = scull_register_region();
+	if (err)
+		goto fail_minors;
+
+	step = "make the device class";
+	scull_class = class_create("scull");
+	if (IS_ERR(scull_class)) {
+		err = PTR_ERR(scull_class);
+		goto fail_region;
+	}
+
+	step = "make the files in /proc";
+	err = scull_proc_init();
+	if (err)
+		goto fail_class;
+
+	step = "add the character device";
+	err = scull_add_cdev();
+	if (err)
+		goto fail_proc;
+
+	scull_add_nodes();
+	pr_info("%u devices from major %u, minor %u\n", scull_nr_minors,
+		MAJOR(scull_first), MINOR(scull_first));
+	return 0;
+
+fail_proc:
+	scull_proc_exit();
+fail_class:
+	class_destroy(scull_class);
+fail_region:
+	unregister_chrdev_region(scull_first, scull_nr_minors);
+fail_minors:
+	scull_destroy_minors();
+fail:
+	pr_err("cannot %s: error %d\n", step, err);
+	return err;
+}
+module_init(scull_init);
+
+/* The kernel unloads the module only when no file of it is open. */
+static void __exit scull_exit(void)
+{
+	scull_remove_nodes();
+	cdev_del(scull_cdev);
+	scull_proc_exit();
+	class_destroy(scull_class);
+	unregister_chrdev_region(scull_first, scull_nr_minors);
+	scull_destroy_minors();
+}
+module_exit(scull_exit);
+
+MODULE_AUTHOR("The scull developers");
+MODULE_DESCRIPTION("Memory that acts as character devices, to learn and test with");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /proc/scullmem and /proc/scullseq: what each device holds, for people who
+ * debug. The book shows two ways to make such a file, hence the two names; here
+ * one walk serves both. It keeps a position of device, set and quantum, never a
+ * pointer, and looks its place up anew at each step under the device's lock: a
+ * device may be trimmed at any moment in between, and may be larger than any
+ * buffer.
+ */
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+
+#include "internal.h"
+
+enum scull_walk_level {
+	SCULL_WALK_DEVICE,
+	SCULL_WALK_SET,
+	SCULL_WALK_QUANTUM,
+};
+
+/*
+ * The record a walk stands at: where that is, and what it said when it was
+ * looked up. Guarded by the seq_file's own mutex.
+ */
+struct scull_walk {
+	unsigned int minor;
+	enum scull_walk_level level;
+	unsigned long index;	/* of the set in the store */
+	unsigned int slot;	/* of the quantum in the set */
+	int quantum;
+	int qset;
+	loff_t size;
+	const void *item;	/* addresses, to be shown and never followed */
+	const void *data;
+};
+
+/* Moves to the first set at or after @index, if there is one. */
+static bool scull_walk_to_set(struct scull_walk *walk,
+			      struct scull_store *store, unsigned long index)
+{
+	struct scull_set *set;
+
+	set = xa_find(&store->sets, &index, ULONG_MAX, XA_PRESENT);
+	if (!set)
+		return false;
+	walk->level = SCULL_WALK_SET;
+	walk->index = index;
+	walk->item = set;
+	walk->data = set->quanta;
+	return true;
+}
+
+/* Moves to the first quantum at or after @slot of the set, if there is one. */
+static bool scull_walk_to_quantum(struct scull_walk *walk,
+				  struct scull_store *store, unsigned int slot)
+{
+	struct scull_set *set = xa_load(&store->sets, walk->index);
+
+	if (!set)
+		return false;
+	while (slot < store->qset && !set->quanta[slot])
+		slot++;
+	if (slot >= store->qset)
+		return false;
+	walk->level = SCULL_WALK_QUANTUM;
+	walk->slot = slot;
+	walk->data = set->quanta[slot];
+	return true;
+}
+
+/* Moves on within the device. False: there is no more of it. */
+static bool scull_walk_on(struct scull_walk *walk, struct scull_store *store)
+{
+	switch (walk->level) {
+	case SCULL_WALK_DEVICE:
+		return scull_walk_to_set(walk, store, 0);
+	case SCULL_WALK_SET:
+		if (walk->index < ULONG_MAX &&
+		    scull_walk_to_set(walk, store, walk->index + 1))
+			return true;
+		return scull_walk_to_quantum(walk, store, 0);
+	case SCULL_WALK_QUANTUM:
+		return scull_walk_to_quantum(walk, store, walk->slot + 1);
+	}
+	return false;
+}
+
+/* Moves to the first device with a store from @minor on: NULL if none is left. */
+static void *scull_walk_to_device(struct scull_walk *walk, unsigned int minor)
+{
+	const struct scull_minor *at;
+	struct scull_dev *dev;
+
+	for (; (at = scull_minor_at(minor)); minor++) {
+		dev = scull_minor_dev(at);
+		if (!dev)
+			continue;
+		if (down_read_killable(&dev->lock))
+			return ERR_PTR(-EINTR);
+		walk->quantum = dev->store->quantum;
+		walk->qset = dev->store->qset;
+		walk->size = dev->store->size;
+		up_read(&dev->lock);
+		break;
+	}
+	walk->minor = minor;
+	walk->level = SCULL_WALK_DEVICE;
+	return at ? walk : NULL;
+}
+
+/*
+ * seq_file begins a walk at 0, and goes on where it left it: at the record that
+ * did not fit into the last read.
+ */
+static void *scull_seq_start(struct seq_file *seq, loff_t *pos)
+{
+	struct scull_walk *walk = seq->private;
+
+	if (*pos == 0)
+		return scull_walk_to_device(walk, 0);
+	return scull_minor_at(walk->minor) ? walk : NULL;
+}
+
+static void *scull_seq_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	struct scull_walk *walk = v;
+	struct scull_dev *dev = scull_minor_dev(scull_minor_at(walk->minor));
+	bool more;
+
+	++*pos;
+	if (down_read_killable(&dev->lock))
+		return ERR_PTR(-EINTR);
+	more = scull_walk_on(walk, dev->store);
+	up_read(&dev->lock);
+	return more ? walk : scull_walk_to_device(walk, walk->minor + 1);
+}
+
+static void scull_seq_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int scull_seq_show(struct seq_file *seq, void *v)
+{
+	const struct scull_walk *walk = v;
+	const struct scull_minor *minor = scull_minor_at(walk->minor);
+
+	switch (walk->level) {
+	case SCULL_WALK_DEVICE:
+		seq_puts(seq, "\nDevice ");
+		if (minor->type->count)
+			seq_printf(seq, "%u", minor->number);
+		else
+			seq_puts(seq, minor->name);
+		seq_printf(seq, ": qset %i, q %i, sz %lli\n", walk->qset,
+			   walk->quantum, walk->size);
+		break;
+	case SCULL_WALK_SET:
+		seq_printf(seq, "  item at %p, qset at %p\n", walk->item,
+			   walk->data);
+		break;
+	case SCULL_WALK_QUANTUM:
+		seq_printf(seq, "    % 4i: %8p\n", walk->slot, walk->data);
+		break;
+	}
+	return 0;
+}
+
+static const struct seq_operations scull_seq_ops = {
+	.start	= scull_seq_start,
+	.next	= scull_seq_next,
+	.stop	= scull_seq_stop,
+	.show	= scull_seq_show,
+};
+
+static const char * const scull_proc_names[] = { "scullmem", "scullseq" };
+
+/**
+ * scull_proc_init - make the files in /proc
+ *
+ * Call it when every device of the table exists. May sleep.
+ *
+ * Return: 0, or -ENOMEM with nothing made.
+ */
+int scull_proc_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(scull_proc_names); i++) {
+		if (proc_create_seq_private(scull_proc_names[i], 0444, NULL,
+					    &scull_seq_ops,
+					    sizeof(struct scull_walk), NULL))
+			continue;
+		while (i--)
+			remove_proc_entry(scull_proc_names[i], NULL);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * scull_proc_exit - take the files in /proc away
+ *
+ * Waits until nobody is inside a read of them. Call it before the devices go.
+ */
+void scull_proc_exit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(scull_proc_names); i++)
+		remove_proc_entry(scull_proc_names[i], NULL);
+}

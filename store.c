@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The store: bytes at offsets, kept in quanta of equal size that come from
+ * kmalloc() when they are first written. A set holds the pointers of a fixed
+ * number of quanta, an xarray finds the set, so an access costs the same
+ * however large the store is. What was never written reads as 0, takes no
+ * memory, and can be told from what was.
+ */
+#include <linux/math64.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/*
+ * No process owns what a store holds, so killing one frees none of it: every
+ * allocation is charged to the writer and fails rather than call the OOM killer.
+ */
+#define SCULL_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
+ * A place in a store, moved from quantum to quantum: the set's index in the
+ * xarray and the set itself (NULL in a hole), the quantum's number in the set,
+ * and the byte in the quantum.
+ */
+struct scull_cursor {
+	unsigned long index;
+	struct scull_set *set;
+	unsigned int slot;
+	unsigned int offset;
+};
+
+static void scull_cursor_init(struct scull_cursor *cur,
+			      struct scull_store *store, loff_t pos)
+{
+	u64 nth = div_u64_rem(pos, store->quantum, &cur->offset);
+
+	cur->index = div_u64_rem(nth, store->qset, &cur->slot);
+	cur->set = xa_load(&store->sets, cur->index);
+}
+
+static void scull_cursor_next(struct scull_cursor *cur,
+			      struct scull_store *store)
+{
+	cur->offset = 0;
+	if (++cur->slot < store->qset)
+		return;
+	cur->slot = 0;
+	cur->set = xa_load(&store->sets, ++cur->index);
+}
+
+static void *scull_cursor_quantum(const struct scull_cursor *cur)
+{
+	return cur->set ? cur->set->quanta[cur->slot] : NULL;
+}
+
+/* Where the quantum @slot of the set at @index begins. */
+static u64 scull_store_offset(const struct scull_store *store,
+			      unsigned long index, unsigned int slot)
+{
+	return ((u64)index * store->qset + slot) * store->quantum;
+}
+
+/*
+ * Between two steps of something long: lets others run. True if the caller is
+ * being killed and should stop with what it has.
+ */
+static bool scull_store_interrupted(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current);
+}
+
+/*
+ * The first offset that cannot be stored: files end at MAX_LFS_FILESIZE, and
+ * where a long has 32 bits the xarray may run out of indices, 0 to ULONG_MAX,
+ * before that.
+ */
+static loff_t scull_store_limit(unsigned int quantum, unsigned int qset)
+{
+	u64 span = (u64)quantum * qset;
+	u64 limit;
+
+	if (check_mul_overflow(span, (u64)ULONG_MAX, &limit) ||
+	    check_add_overflow(limit, span, &limit))
+		return MAX_LFS_FILESIZE;
+	return min_t(u64, limit, MAX_LFS_FILESIZE);
+}
+
+/**
+ * scull_store_create - make an empty store
+ * @quantum:	bytes in a quantum, 1 to KMALLOC_MAX_SIZE
+ * @qset:	quanta in a set, at least 1
+ *
+ * May sleep.
+ *
+ * Return: the store, or NULL if there is no memory for it.
+ */
+struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset)
+{
+	struct scull_store *store = kzalloc(sizeof(*store), SCULL_GFP);
+
+	if (!store)
+		return NULL;
+	xa_init_flags(&store->sets, XA_FLAGS_ACCOUNT);
+	store->quantum = quantum;
+	store->qset = qset;
+	store->limit = scull_store_limit(quantum, qset);
+	return store;
+}
+
+/**
+ * scull_store_destroy - free a store and all that it holds
+ * @store:	the store, which nobody else uses any more; NULL is ignored
+ *
+ * May sleep.
+ */
+void scull_store_destroy(struct scull_store *store)
+{
+	struct scull_set *set;
+	unsigned long index;
+	unsigned int slot;
+
+	if (!store)
+		return;
+	xa_for_each(&store->sets, index, set) {
+		for (slot = 0; set->allocated; slot++) {
+			if (!set->quanta[slot])
+				continue;
+			kfree(set->quanta[slot]);
+			set->allocated--;
+			cond_resched();
+		}
+		kfree(set);
+		cond_resched();
+	}
+	xa_destroy(&store->sets);
+	kfree(store);
+}
+
+/**
+ * scull_store_read - copy bytes out of a store
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset to begin at, not negative
+ * @to:		where the bytes go, and how many are wanted
+ *
+ * Reads across quanta, sets and holes in one go and stops only at the end of
+ * the store, at memory that cannot be written, or when the caller is killed.
+ * May sleep.
+ *
+ * Return: how many bytes were read, 0 at or past the end of the store, or
+ * -EFAULT if not even the first could be delivered.
+ */
+ssize_t scull_store_read(struct scull_store *store, loff_t pos,
+			 struct iov_iter *to)
+{
+	size_t count, copied, len, done = 0;
+	struct scull_cursor cur;
+	void *quantum;
+
+	if (pos >= store->size)
+		return 0;
+	count = min_t(u64, iov_iter_count(to), store->size - pos);
+
+	scull_cursor_init(&cur, store, pos);
+	while (done < count) {
+		len = min_t(size_t, store->quantum - cur.offset, count - done);
+		quantum = scull_cursor_quantum(&cur);
+		if (quantum)
+			copied = copy_to_iter(quantum + cur.offset, len, to);
+		else
+			copied = iov_iter_zero(len, to);
+		done += copied;
+		if (copied < len)
+			return done ? done : -EFAULT;
+		if (done == count || scull_store_interrupted())
+			break;
+		scull_cursor_next(&cur, store);
+	}
+	return done;
+}
+
+/* Gives the cursor a set where it stands in a hole. */
+static int scull_store_add_set(struct scull_store *store,
+			       struct scull_cursor *cur)
+{
+	struct scull_set *set;
+	int err;
+
+	set = kzalloc(struct_size(set, quanta, store->qset), SCULL_GFP);
+	if (!set)
+		return -ENOMEM;
+	err = xa_err(xa_store(&store->sets, cur->index, set, SCULL_GFP));
+	if (err) {
+		kfree(set);
+		return err;
+	}
+	cur->set = set;
+	return 0;
+}
+
+/*
+ * Writes a new quantum at the cursor. The quantum joins the store only after
+ * all of it was written or cleared, so nobody ever reads what kmalloc() left
+ * in it, and only if the copy brought at least a byte.
+ */
+static ssize_t scull_store_fill(struct scull_store *store,
+				struct scull_cursor *cur, size_t len,
+				struct iov_iter *from)
+{
+	void *quantum = kmalloc(store->quantum, SCULL_GFP);
+	size_t copied, end;
+
+	if (!quantum)
+		return -ENOMEM;
+	copied = copy_from_iter(quantum + cur->offset, len, from);
+	if (!copied) {
+		kfree(quantum);
+		return -EFAULT;
+	}
+	end = cur->offset + copied;
+	memset(quantum, 0, cur->offset);
+	memset(quantum + end, 0, store->quantum - end);
+	cur->set->quanta[cur->slot] = quantum;
+	cur->set->allocated++;
+	return copied;
+}
+
+/*
+ * Writes over the quantum at the cursor, whose place in the store is @pos. A
+ * copy that stops at a bad address may have written past what it reports: what
+ * of that lies past the end of the store is cleared again.
+ */
+static ssize_t scull_store_overwrite(struct scull_store *store,
+				     struct scull_cursor *cur, loff_t pos,
+				     size_t len, struct iov_iter *from)
+{
+	void *place = cur->set->quanta[cur->slot] + cur->offset;
+	size_t copied = copy_from_iter(place, len, from);
+	size_t keep = copied;
+
+	if (copied == len)
+		return len;
+	if (store->size > pos)
+		keep = max_t(u64, copied, min_t(u64, store->size - pos, len));
+	memset(place + keep, 0, len - keep);
+	return copied ? copied : -EFAULT;
+}
+
+/* Writes at most @len bytes, all in one quantum, at the cursor. */
+static ssize_t scull_store_write_quantum(struct scull_store *store,
+					 struct scull_cursor *cur, loff_t pos,
+					 size_t len, struct iov_iter *from)
+{
+	int err;
+
+	if (scull_cursor_quantum(cur))
+		return scull_store_overwrite(store, cur, pos, len, from);
+	if (!cur->set) {
+		err = scull_store_add_set(store, cur);
+		if (err)
+			return err;
+	}
+	return scull_store_fill(store, cur, len, from);
+}
+
+/**
+ * scull_store_write - copy bytes into a store
+ * @store:	the store, which the caller alone uses
+ * @pos:	the offset to begin at, not negative
+ * @from:	the bytes
+ *
+ * Takes all of @from unless memory runs out, part of @from cannot be read, the
+ * caller is killed or the store's limit is reached; what was taken until then
+ * is in the store. May sleep.
+ *
+ * Return: how many bytes were written, or if not even one was: -EFBIG at or
+ * past the limit, -ENOMEM without memory, -EFAULT at a bad address.
+ */
+ssize_t scull_store_write(struct scull_store *store, loff_t pos,
+			  struct iov_iter *from)
+{
+	size_t count = iov_iter_count(from), len, done = 0;
+	struct scull_cursor cur;
+	ssize_t ret = 0;
+
+	if (!count)
+		return 0;
+	if (pos >= store->limit)
+		return -EFBIG;
+	count = min_t(u64, count, store->limit - pos);
+
+	scull_cursor_init(&cur, store, pos);
+	while (done < count) {
+		len = min_t(size_t, store->quantum - cur.offset, count - done);
+		ret = scull_store_write_quantum(store, &cur, pos + done, len,
+						from);
+		if (ret < 0)
+			break;
+		done += ret;
+		if (ret < len || done == count || scull_store_interrupted())
+			break;
+		scull_cursor_next(&cur, store);
+	}
+	if (!done)
+		return ret;
+	store->size = max_t(loff_t, store->size, pos + done);
+	return done;
+}
+
+/**
+ * scull_store_covers - tell whether a write would need no allocation
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset the write would begin at, not negative
+ * @count:	how many bytes it would write
+ *
+ * May sleep, but not for memory.
+ *
+ * Return: true if every quantum from @pos on for @count bytes exists.
+ */
+bool scull_store_covers(struct scull_store *store, loff_t pos, size_t count)
+{
+	struct scull_cursor cur;
+	size_t len, done;
+
+	scull_cursor_init(&cur, store, pos);
+	for (done = 0; done < count; done += len) {
+		if (!scull_cursor_quantum(&cur) || scull_store_interrupted())
+			return false;
+		len = store->quantum - cur.offset;
+		scull_cursor_next(&cur, store);
+	}
+	return true;
+}
+
+/**
+ * scull_store_seek_data - find the first stored byte
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset to search from
+ *
+ * What is told apart is whole quanta: all of an allocated one is data. May
+ * sleep.
+ *
+ * Return: the first offset at or after @pos that is not in a hole, -ENXIO if
+ * there is none below the end of the store, -EINTR if the caller was killed.
+ */
+loff_t scull_store_seek_data(struct scull_store *store, loff_t pos)
+{
+	struct scull_cursor cur;
+	struct scull_set *set;
+	unsigned long index;
+	u64 found;
+
+	if (pos < 0 || pos >= store->size)
+		return -ENXIO;
+	scull_cursor_init(&cur, store, pos);
+	xa_for_each_start(&store->sets, index, set, cur.index) {
+		if (index != cur.index)
+			cur.slot = 0;
+		while (cur.slot < store->qset && !set->quanta[cur.slot])
+			cur.slot++;
+		if (cur.slot < store->qset) {
+			found = scull_store_offset(store, index, cur.slot);
+			if (found >= store->size)
+				return -ENXIO;
+			return max_t(u64, pos, found);
+		}
+		if (scull_store_interrupted())
+			return -EINTR;
+	}
+	return -ENXIO;
+}
+
+/**
+ * scull_store_seek_hole - find the first byte that nobody wrote
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset to search from
+ *
+ * The end of the store counts as a hole. May sleep.
+ *
+ * Return: the first offset at or after @pos that is in a hole, -ENXIO if @pos
+ * is not below the end of the store, -EINTR if the caller was killed.
+ */
+loff_t scull_store_seek_hole(struct scull_store *store, loff_t pos)
+{
+	struct scull_cursor cur;
+	u64 found = pos;
+
+	if (pos < 0 || pos >= store->size)
+		return -ENXIO;
+	scull_cursor_init(&cur, store, pos);
+	while (found < store->size && scull_cursor_quantum(&cur)) {
+		if (scull_store_interrupted())
+			return -EINTR;
+		found += store->quantum - cur.offset;
+		scull_cursor_next(&cur, store);
+	}
+	return min_t(u64, found, store->size);
+}
