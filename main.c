@@ -38,21 +38,55 @@ struct scull_setting {
 	int max;
 };
 
-#define SCULL_SETTING(_name, _initial, _min, _max)			\
-	static_assert((_initial) >= (_min) && (_initial) <= (_max));	\
-	static struct scull_setting _name = {				\
-		.value		= (_initial),				\
-		.initial	= (_initial),				\
-		.min		= (_min),				\
-		.max		= (_max),				\
-	}
+static struct scull_setting scull_major = {
+	.value		= SCULL_MAJOR,
+	.initial	= SCULL_MAJOR,
+	.min		= 0,
+	.max		= CHRDEV_MAJOR_MAX - 1,
+};
 
-SCULL_SETTING(scull_major, SCULL_MAJOR, 0, CHRDEV_MAJOR_MAX - 1);
-SCULL_SETTING(scull_minor, SCULL_MINOR, 0, MINORMASK);
-SCULL_SETTING(scull_nr_devs, SCULL_NR_DEVS, 0, SCULL_COUNT_MAX);
-SCULL_SETTING(scull_quantum, SCULL_QUANTUM, 1, KMALLOC_MAX_SIZE);
-SCULL_SETTING(scull_qset, SCULL_QSET, 1, SCULL_QSET_MAX);
-SCULL_SETTING(scull_p_buffer, SCULL_P_BUFFER, 1, SCULL_P_BUFFER_MAX);
+static struct scull_setting scull_minor = {
+	.value		= SCULL_MINOR,
+	.initial	= SCULL_MINOR,
+	.min		= 0,
+	.max		= MINORMASK,
+};
+
+static struct scull_setting scull_nr_devs = {
+	.value		= SCULL_NR_DEVS,
+	.initial	= SCULL_NR_DEVS,
+	.min		= 0,
+	.max		= SCULL_COUNT_MAX,
+};
+
+static struct scull_setting scull_quantum = {
+	.value		= SCULL_QUANTUM,
+	.initial	= SCULL_QUANTUM,
+	.min		= 1,
+	.max		= KMALLOC_MAX_SIZE,
+};
+
+static struct scull_setting scull_qset = {
+	.value		= SCULL_QSET,
+	.initial	= SCULL_QSET,
+	.min		= 1,
+	.max		= SCULL_QSET_MAX,
+};
+
+static struct scull_setting scull_p_buffer = {
+	.value		= SCULL_P_BUFFER,
+	.initial	= SCULL_P_BUFFER,
+	.min		= 1,
+	.max		= SCULL_P_BUFFER_MAX,
+};
+
+/* A default that was replaced at compile time has to be in range too. */
+static_assert(SCULL_MAJOR >= 0 && SCULL_MAJOR < CHRDEV_MAJOR_MAX);
+static_assert(SCULL_MINOR >= 0 && SCULL_MINOR <= MINORMASK);
+static_assert(SCULL_NR_DEVS >= 0 && SCULL_NR_DEVS <= SCULL_COUNT_MAX);
+static_assert(SCULL_QUANTUM >= 1 && SCULL_QUANTUM <= KMALLOC_MAX_SIZE);
+static_assert(SCULL_QSET >= 1 && SCULL_QSET <= SCULL_QSET_MAX);
+static_assert(SCULL_P_BUFFER >= 1 && SCULL_P_BUFFER <= SCULL_P_BUFFER_MAX);
 
 static bool scull_in_range(const struct scull_setting *setting, int value)
 {
@@ -81,21 +115,29 @@ static int scull_param_get(char *buffer, const struct kernel_param *kp)
 	return sysfs_emit(buffer, "%d\n", READ_ONCE(setting->value));
 }
 
-static const struct kernel_param_ops scull_param_ops = {
+/* The names that module_param() looks for. */
+static const struct kernel_param_ops param_ops_scull_setting = {
 	.set = scull_param_set,
 	.get = scull_param_get,
 };
 
-#define SCULL_PARAM(_name, _description)				\
-	module_param_cb(_name, &scull_param_ops, &_name, 0444);		\
-	__MODULE_PARM_TYPE(_name, "int");				\
-	MODULE_PARM_DESC(_name, _description)
+#define param_check_scull_setting(name, p) \
+	__param_check(name, p, struct scull_setting)
 
-SCULL_PARAM(scull_major, "major number, 0 to 511; 0: the kernel chooses");
-SCULL_PARAM(scull_minor, "first minor number");
-SCULL_PARAM(scull_nr_devs, "number of bare devices, 0 to 256");
-SCULL_PARAM(scull_quantum, "bytes in a quantum, from 1 to the most that kmalloc() gives");
-SCULL_PARAM(scull_qset, "quanta in a set, 1 to 65536");
+module_param(scull_major, scull_setting, 0444);
+MODULE_PARM_DESC(scull_major, "major number, 0 to 511; 0: the kernel chooses");
+
+module_param(scull_minor, scull_setting, 0444);
+MODULE_PARM_DESC(scull_minor, "first minor number");
+
+module_param(scull_nr_devs, scull_setting, 0444);
+MODULE_PARM_DESC(scull_nr_devs, "number of bare devices, 0 to 256");
+
+module_param(scull_quantum, scull_setting, 0444);
+MODULE_PARM_DESC(scull_quantum, "bytes in a quantum, from 1 to the most that kmalloc() gives");
+
+module_param(scull_qset, scull_setting, 0444);
+MODULE_PARM_DESC(scull_qset, "quanta in a set, 1 to 65536");
 
 /*
  * Gives a setting a new value, if the caller may. The old one is stored at
@@ -294,9 +336,6 @@ static int scull_open(struct inode *inode, struct file *file)
 {
 	int err;
 
-	/* The VFS would refuse it too, but only after the device was emptied. */
-	if (file->f_flags & O_DIRECT)
-		return -EINVAL;
 	if (scull_open_trims(file)) {
 		err = scull_trim(file->private_data);
 		if (err)
@@ -459,6 +498,9 @@ static int scull_open_minor(struct inode *inode, struct file *file)
 	const struct scull_minor *minor;
 	const struct file_operations *fops;
 
+	/* The VFS would refuse it too, but only after the device was emptied. */
+	if (file->f_flags & O_DIRECT)
+		return -EINVAL;
 	minor = scull_minor_at(iminor(inode) - MINOR(scull_first));
 	if (!minor)
 		return -ENXIO;
