@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vm: memory=256M
+ *
+ * A device that takes all memory of a small machine: the write fails with
+ * ENOMEM and never calls the OOM killer, what was written is there, and a trim
+ * gives the memory back.
+ */
+#include "harness.h"
+
+#include <sys/klog.h>
+
+#define BLOCK (256 * KiB)
+#define READ_ALL 3		/* of syslog(2) */
+
+static long long mem(const char *key)
+{
+	return number_in("/proc/meminfo", key);
+}
+
+/* How often the kernel log tells of a call of the OOM killer. */
+static int oom_calls(void)
+{
+	static char log[4 * MiB];
+	int n = klogctl(READ_ALL, log, sizeof(log) - 1), calls = 0;
+	char *at = log;
+
+	expect(n >= 0, "the kernel log: %s", strerror(errno));
+	log[n] = '\0';
+	while ((at = strstr(at, "invoked oom-killer"))) {
+		calls++;
+		at++;
+	}
+	return calls;
+}
+
+START_TEST(fill_up)
+{
+	unsigned char *buf = xmalloc(BLOCK);
+	long long before, kills, left;
+	int fd, calls, adj;
+	size_t size = 0, at;
+	ssize_t n;
+
+	if (mem("MemTotal") > 512 * 1024)
+		skip("this is for a machine of 256 MiB, not of %lld",
+		     mem("MemTotal") / 1024);
+	/* A victim would be counted, but it should not be this process. */
+	adj = sys(open("/proc/self/oom_score_adj", O_WRONLY));
+	sys(write(adj, "-1000", 5));
+	close(adj);
+	calls = oom_calls();
+	kills = number_in("/proc/vmstat", "oom_kill");
+	fd = fresh(0, _i, 1000);
+	before = mem("MemAvailable");
+	/* From here on this process needs no memory of its own. */
+	sys(mlockall(MCL_CURRENT | MCL_FUTURE));
+	for (;;) {
+		fill(buf, BLOCK, size, 1);
+		n = pwrite(fd, buf, BLOCK, size);
+		if (n < 0)
+			break;
+		expect(n > 0, "pwrite gave 0");
+		size += n;
+		expect(size < 512UL * MiB, "%zu bytes fitted", size);
+	}
+	expect_errno(n, ENOMEM);
+	for (at = 0; at < size; at += n) {
+		n = sys(pread(fd, buf, BLOCK, at));
+		expect(n > 0, "read 0 bytes at %zu of %zu", at, size);
+		expect_pattern(buf, n, at, 1);
+	}
+	expect_ret(lseek(fd, 0, SEEK_END), size);
+	left = mem("MemAvailable");
+	dev_trim(0);
+	wait_until(mem("MemAvailable") > before - 24 * 1024, 30,
+		   "MemAvailable: %lld KiB before, %lld when full, %lld after the trim",
+		   before, left, mem("MemAvailable"));
+	diag("%zu MiB fitted; MemAvailable was %lld, then %lld KiB",
+	     size / MiB, before, left);
+	expect_ret(number_in("/proc/vmstat", "oom_kill"), kills);
+	expect_ret(oom_calls(), calls);
+	/* And it works as before. */
+	expect_ret(pwrite(fd, buf, BLOCK, 0), BLOCK);
+}
+END_TEST
+
+static const struct test tests[] = {
+	{ &fill_up, "256 MiB full: ENOMEM and no OOM killer, quantum 4000", 4000, 240 },
+	{ &fill_up, "256 MiB full: ENOMEM and no OOM killer, quantum 512", 512, 240 },
+	{ &fill_up, "256 MiB full: ENOMEM and no OOM killer, quantum 262144", 262144, 240 },
+};
+
+TEST_MAIN("lowmem", tests)
