@@ -111,8 +111,12 @@ START_TEST(write_cut_over_the_end)
 }
 END_TEST
 
+/* What one step of clear_user() clears, at most. */
+#define WORDS 64
+
 START_TEST(read_half_way)
 {
+	ssize_t n;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
@@ -130,11 +134,17 @@ START_TEST(read_half_way)
 		free(all);
 		close(fd);
 
-		/* A hole all the same. */
+		/* A hole all the same, but the kernel may clear in words. */
 		fd = fresh(0, c->quantum, 7);
 		expect_ret(pwrite(fd, "x", 1, 250000), 1);
-		expect_ret(pread(fd, buf, c->good + 100000, c->off), c->good);
-		expect_bytes(buf, c->good, c->off, 0);
+		n = pread(fd, buf, c->good + 100000, c->off);
+		if (c->good < WORDS && n == -1)
+			expect_errno(n, EFAULT);
+		else
+			expect(n > 0 && n <= (ssize_t)c->good &&
+			       n + WORDS > (ssize_t)c->good,
+			       "%zd bytes of a hole read into %zu", n, c->good);
+		expect_bytes(buf, n > 0 ? n : 0, c->off, 0);
 	}
 }
 END_TEST

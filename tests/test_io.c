@@ -101,7 +101,7 @@ START_TEST(boundary_transfers)
 
 	n = boundaries(s, at, ARRAY_SIZE(at));
 	/* All pairs where they are cheap, a part of them otherwise. */
-	stride = most > MiB ? 11 : most > 64 * KiB ? 3 : 1;
+	stride = s->qset == 65536 ? 29 : most > MiB ? 11 : most > 64 * KiB ? 3 : 1;
 	for (i = 0; i < n; i++) {
 		for (j = i + 1; j < n; j += j < i + 4 ? 1 : stride) {
 			size_t off = at[i], len = at[j] - at[i];

@@ -89,16 +89,20 @@ struct job {
 	size_t writes;
 	ssize_t first;
 	int err;
+	bool done;
+	bool leave;
 	long long used;
 };
 
+/*
+ * Once the group is full, anything that needs kernel memory but a write to the
+ * device may bring the OOM killer: so this process only waits then.
+ */
 static void write_until_full(void *arg)
 {
 	struct job *job = arg;
-	long long before;
 
 	enter_group();
-	before = memory_current();
 	while (job->writes < job->most) {
 		off_t off = job->stride ? job->writes * job->stride :
 					  job->written;
@@ -114,13 +118,17 @@ static void write_until_full(void *arg)
 		job->written += n;
 		job->writes++;
 	}
-	job->used = memory_current() - before;
+	__atomic_store_n(&job->done, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&job->leave, __ATOMIC_SEQ_CST))
+		nap_ms(5);
 }
 
 static struct job *run_job(int quantum, int qset, size_t len, size_t stride,
 			   size_t most)
 {
 	struct job *job = shared(sizeof(*job));
+	int status;
+	pid_t pid;
 
 	make_group();
 	job->fd = fresh(0, quantum, qset);
@@ -129,7 +137,16 @@ static struct job *run_job(int quantum, int qset, size_t len, size_t stride,
 	job->len = len;
 	job->stride = stride;
 	job->most = most;
-	join(spawn(write_until_full, job));
+	pid = spawn(write_until_full, job);
+	/* It is alive afterwards, and ends when it is told to. */
+	while (!__atomic_load_n(&job->done, __ATOMIC_SEQ_CST)) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			fail_case("the writer ended with status 0x%x", status);
+		nap_ms(5);
+	}
+	job->used = memory_current();
+	__atomic_store_n(&job->leave, true, __ATOMIC_SEQ_CST);
+	join(pid);
 	diag("%zu bytes in %zu writes took %lld bytes: %s", job->written,
 	     job->writes, job->used, strerror(job->err));
 	expect_ret(oom_kills(), 0);

@@ -224,31 +224,26 @@ START_TEST(many_opens)
 END_TEST
 
 /* "Device 0: qset 1000, q 4000, sz 0", as /proc/scullmem shows it. */
-static void in_force(int dev, int *quantum, int *qset)
+static void in_force_at(int line, int dev, int quantum, int qset)
 {
 	FILE *f = fopen("/proc/scullmem", "r");
-	int at, found = 0;
-	char line[256];
+	int at, q = -1, qs = -1;
+	char text[256];
 
 	expect(f, "/proc/scullmem: %s", strerror(errno));
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Device %d: qset %d, q %d", &at, qset,
-			   quantum) == 3 && at == dev)
-			found++;
+	while (fgets(text, sizeof(text), f))
+		if (sscanf(text, "Device %d: qset %d, q %d", &at, &qs, &q) == 3 &&
+		    at == dev)
+			break;
 	fclose(f);
-	expect(found == 1, "/proc/scullmem tells of device %d %d times", dev,
-	       found);
+	if (q != quantum || qs != qset)
+		fail_at(__FILE__, line,
+			"device %d: quantum %d, qset %d in force, expected %d and %d",
+			dev, q, qs, quantum, qset);
 }
 
-static void expect_in_force(int dev, int quantum, int qset)
-{
-	int q = -1, qs = -1;
-
-	in_force(dev, &q, &qs);
-	expect(q == quantum && qs == qset,
-	       "device %d: quantum %d, qset %d in force, expected %d and %d",
-	       dev, q, qs, quantum, qset);
-}
+#define expect_in_force(dev, quantum, qset)				\
+	in_force_at(__LINE__, dev, quantum, qset)
 
 START_TEST(sizes_at_next_trim)
 {

@@ -50,30 +50,53 @@ static struct text *slurp(const char *file, size_t piece)
 	return t;
 }
 
-/* How long an address is here, as the kernel prints one for %p; or 0. */
-static size_t address(const char *p)
+/*
+ * How long the address is that begins here, or 0. For %p the kernel prints 16
+ * digits (8 on 32 bits), for %8p as many as there are, with blanks before them;
+ * and a word of its own while it has no random numbers to hash with.
+ */
+static size_t address(const char *p, bool wide)
 {
 	static const char none[] = "(____ptrval____)";
-	size_t n = 0;
+	size_t blanks = wide ? 0 : strspn(p, " ");
+	size_t n = strspn(p + blanks, "0123456789abcdef");
 
-	if (!strncmp(p, none, strlen(none)))
-		return strlen(none);
-	while (isxdigit(p[n]))
-		n++;
-	return n == 16 || n == 8 ? n : 0;
+	if (!strncmp(p + blanks, none, strlen(none)))
+		return blanks + strlen(none);
+	if (wide)
+		return n == 2 * sizeof(long) ? n : 0;
+	return n && blanks + n >= 8 ? blanks + n : 0;
 }
 
 /* Puts @ for each address, which nobody can foresee. */
 static void mask(char *text)
 {
-	char *from = text, *to = text, before = ' ';
+	static const char item[] = "  item at ", qset[] = ", qset at ";
+	char *from = text, *to = text;
 
 	while (*from) {
-		size_t n = before == ' ' ? address(from) : 0;
+		char *line = from, *colon = strchr(from, ':');
+		size_t n = 0, m = 0;
 
-		before = *from;
-		*to++ = n ? '@' : *from;
-		from += n ? n : 1;
+		if (!strncmp(from, item, strlen(item)))
+			n = address(line += strlen(item), true);
+		else if (!strncmp(from, "    ", 4) && colon && colon[1] == ' ')
+			n = address(line = colon + 2, false);
+		memmove(to, from, line - from);
+		to += line - from;
+		from = line + n;
+		if (n)
+			*to++ = '@';
+		if (n && !strncmp(from, qset, strlen(qset)))
+			m = address(from + strlen(qset), true);
+		if (m) {
+			memmove(to, qset, strlen(qset));
+			to += strlen(qset);
+			*to++ = '@';
+			from += strlen(qset) + m;
+		}
+		while (*from && (*to++ = *from++) != '\n')
+			;
 	}
 	*to = '\0';
 }
