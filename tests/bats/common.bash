@@ -14,10 +14,12 @@ PATH=$PATH:/usr/sbin:/sbin
 ko=$(readlink -f "${SCULL_MODULE:-./scull.ko}")
 
 module_name() {
-	local name
-	name=$(modinfo -F name "$ko" 2>/dev/null)
-	if [ -z "$name" ]; then
-		name=$(basename "$ko" .ko)
+	local name=scull
+	if [ -n "${SCULL_MODULE:-}" ]; then
+		name=$(modinfo -F name "$ko" 2>/dev/null)
+		if [ -z "$name" ]; then
+			name=$(basename "$ko" .ko)
+		fi
 	fi
 	echo "$name"
 }
@@ -111,7 +113,7 @@ in_private_mounts() {
 
 # program NAME: the path of one of tests/progs, built if need be
 program() {
-	local built=$root/build/tests/$1
+	local built=$root/build/tests/progs/$1
 	if [ ! -x "$built" ]; then
 		built=$BATS_FILE_TMPDIR/$1
 		if [ ! -x "$built" ]; then
