@@ -8,10 +8,36 @@
 #define _SCULL_INTERNAL_H
 
 #include <linux/fs.h>
+#include <linux/gfp.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
+
+/*
+ * For what the devices hold. No process owns it, so killing one frees none of
+ * it: every allocation is charged to the caller, and fails rather than call the
+ * OOM killer.
+ */
+#define SCULL_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/**
+ * struct scull_setting - a number that a parameter, and maybe an ioctl, sets
+ * @value:	the number in force; where an ioctl may set it, it changes under
+ *		others: access it with READ_ONCE() and the like
+ * @initial:	the number that was compiled in
+ * @min:	the smallest allowed
+ * @max:	the largest allowed
+ */
+struct scull_setting {
+	int value;
+	int initial;
+	int min;
+	int max;
+};
+
+extern struct scull_setting scull_p_buffer;
+extern struct scull_setting scull_p_fifo;
 
 /**
  * struct scull_set - the quanta of one stretch of a store
@@ -108,6 +134,10 @@ struct scull_minor {
 
 const struct scull_minor *scull_minor_at(unsigned int index);
 struct scull_dev *scull_minor_dev(const struct scull_minor *minor);
+
+extern const struct file_operations scull_pipe_fops;
+void *scull_pipe_create(void);
+void scull_pipe_destroy(void *device);
 
 int scull_proc_init(void);
 void scull_proc_exit(void);

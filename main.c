@@ -27,17 +27,6 @@
 #define SCULL_P_BUFFER_MAX	(16 * 1024 * 1024)
 #define SCULL_COUNT_MAX		256
 
-/*
- * A number that a parameter, and some also an ioctl, may set. Where an ioctl
- * may, @value changes under others: access it with READ_ONCE() and the like.
- */
-struct scull_setting {
-	int value;
-	int initial;
-	int min;
-	int max;
-};
-
 static struct scull_setting scull_major = {
 	.value		= SCULL_MAJOR,
 	.initial	= SCULL_MAJOR,
@@ -59,6 +48,13 @@ static struct scull_setting scull_nr_devs = {
 	.max		= SCULL_COUNT_MAX,
 };
 
+static struct scull_setting scull_p_nr_devs = {
+	.value		= SCULL_P_NR_DEVS,
+	.initial	= SCULL_P_NR_DEVS,
+	.min		= 0,
+	.max		= SCULL_COUNT_MAX,
+};
+
 static struct scull_setting scull_quantum = {
 	.value		= SCULL_QUANTUM,
 	.initial	= SCULL_QUANTUM,
@@ -73,17 +69,23 @@ static struct scull_setting scull_qset = {
 	.max		= SCULL_QSET_MAX,
 };
 
-static struct scull_setting scull_p_buffer = {
+struct scull_setting scull_p_buffer = {
 	.value		= SCULL_P_BUFFER,
 	.initial	= SCULL_P_BUFFER,
 	.min		= 1,
 	.max		= SCULL_P_BUFFER_MAX,
 };
 
+struct scull_setting scull_p_fifo = {
+	.min		= 0,
+	.max		= 1,
+};
+
 /* A default that was replaced at compile time has to be in range too. */
 static_assert(SCULL_MAJOR >= 0 && SCULL_MAJOR < CHRDEV_MAJOR_MAX);
 static_assert(SCULL_MINOR >= 0 && SCULL_MINOR <= MINORMASK);
 static_assert(SCULL_NR_DEVS >= 0 && SCULL_NR_DEVS <= SCULL_COUNT_MAX);
+static_assert(SCULL_P_NR_DEVS >= 0 && SCULL_P_NR_DEVS <= SCULL_COUNT_MAX);
 static_assert(SCULL_QUANTUM >= 1 && SCULL_QUANTUM <= KMALLOC_MAX_SIZE);
 static_assert(SCULL_QSET >= 1 && SCULL_QSET <= SCULL_QSET_MAX);
 static_assert(SCULL_P_BUFFER >= 1 && SCULL_P_BUFFER <= SCULL_P_BUFFER_MAX);
@@ -133,11 +135,20 @@ MODULE_PARM_DESC(scull_minor, "first minor number");
 module_param(scull_nr_devs, scull_setting, 0444);
 MODULE_PARM_DESC(scull_nr_devs, "number of bare devices, 0 to 256");
 
+module_param(scull_p_nr_devs, scull_setting, 0444);
+MODULE_PARM_DESC(scull_p_nr_devs, "number of pipes, 0 to 256");
+
 module_param(scull_quantum, scull_setting, 0444);
 MODULE_PARM_DESC(scull_quantum, "bytes in a quantum, from 1 to the most that kmalloc() gives");
 
 module_param(scull_qset, scull_setting, 0444);
 MODULE_PARM_DESC(scull_qset, "quanta in a set, 1 to 65536");
+
+module_param(scull_p_buffer, scull_setting, 0444);
+MODULE_PARM_DESC(scull_p_buffer, "bytes that a pipe holds, 1 to 16777216");
+
+module_param(scull_p_fifo, scull_setting, 0444);
+MODULE_PARM_DESC(scull_p_fifo, "1: pipes open, end and break as in fifo(7); 0: as in the book");
 
 /*
  * Gives a setting a new value, if the caller may. The old one is stored at
@@ -461,6 +472,13 @@ static const struct scull_type scull_types[] = {
 		.fops		= &scull_fops,
 		.create		= scull_create,
 		.destroy	= scull_destroy,
+	},
+	{
+		.name		= "scullpipe",
+		.count		= &scull_p_nr_devs.value,
+		.fops		= &scull_pipe_fops,
+		.create		= scull_pipe_create,
+		.destroy	= scull_pipe_destroy,
 	},
 };
 

@@ -30,6 +30,11 @@
 #define SCULL_NR_DEVS 4
 #endif
 
+/* How many pipes: scullpipe0 and up. */
+#ifndef SCULL_P_NR_DEVS
+#define SCULL_P_NR_DEVS 4
+#endif
+
 /* Bytes in a quantum, the unit in which a device's memory is allocated. */
 #ifndef SCULL_QUANTUM
 #define SCULL_QUANTUM 4000

@@ -14,12 +14,6 @@
 #include "internal.h"
 
 /*
- * No process owns what a store holds, so killing one frees none of it: every
- * allocation is charged to the writer and fails rather than call the OOM killer.
- */
-#define SCULL_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
-/*
  * A place in a store, moved from quantum to quantum: the set's index in the
  * xarray and the set itself (NULL in a hole), the quantum's number in the set,
  * and the byte in the quantum.

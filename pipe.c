@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * scullpipe: a FIFO of bytes that every opener shares. Readers wait for data,
+ * writers for room, and at most scull_p_buffer bytes are under way.
+ *
+ * A pipe has two ends. Calls at one end go one after the other, under the lock
+ * of that end, but the two ends work at the same time: each owns one index of
+ * the ring buffer and only reads the other's.
+ *
+ * Bytes are not torn. The writer stores an index with release semantics after
+ * the bytes it covers are in the buffer, and the reader loads it with acquire
+ * semantics before it copies them out; the reader's index does the same for the
+ * room that the writer overwrites. A write of at most PIPE_BUF bytes is copied
+ * under the lock and published with a single store.
+ *
+ * No wakeup is lost. Who has to wait queues himself at his end, passes a full
+ * barrier (in prepare_to_wait_exclusive(), for a poller the one in
+ * scull_pipe_poll()) and looks at the other end's index again before he sleeps.
+ * Who publishes an index stores it, passes a full barrier (the smp_mb() in
+ * scull_pipe_publish()) and looks whether somebody is queued. So at least one of
+ * them sees what the other did. Whether the ring was empty or full before says
+ * nothing here: the other end may have looked before or after it was.
+ *
+ * Nobody is stranded. Waits are exclusive, one publish wakes one waiter, and a
+ * waiter's own wake function lets a wake pass by to the next in the queue if he
+ * could not use it: writers need different amounts of room. Who was woken owes a
+ * wake to those behind him, for what was published may be enough for more than
+ * one. So every call wakes the next at its own end when it leaves, whether
+ * satisfied, failed or interrupted, if there is something left to use. A waiter
+ * who finds that another call took what he was woken for owes nothing: that call
+ * has yet to leave.
+ */
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "internal.h"
+
+/*
+ * How many bytes a long copy moves before it publishes them, so that the other
+ * end can work meanwhile. At least PIPE_BUF, so that what must be whole is one
+ * piece. Measured: smaller ones cost wakeups, larger ones let the other end wait.
+ */
+#define SCULL_PIPE_PIECE	8192
+
+/*
+ * How often a call looks at the other end, seen inside a call of its own,
+ * before it goes to sleep: less than going to sleep and being woken costs.
+ */
+#define SCULL_PIPE_SPINS	500
+
+/**
+ * struct scull_pipe_end - one end of a pipe
+ * @lock:	held by the call that is moving bytes at this end
+ * @index:	where in the ring that call goes on; changed under @lock, read
+ *		by the other end without it
+ * @moved:	bytes that ever went through this end; changed under @lock
+ * @wait:	calls that wait for the other end's index
+ * @poll:	pollers of this end
+ * @fasync:	who wants SIGIO when this end can go on
+ * @opens:	open files that may use this end; changed under the pipe's lock
+ * @opened:	how many there ever were while the pipe was open; likewise
+ */
+struct scull_pipe_end {
+	struct mutex lock;	/* @index, @moved */
+	unsigned int index;
+	atomic64_t moved;
+	wait_queue_head_t wait;
+	wait_queue_head_t poll;
+	struct fasync_struct *fasync;
+	unsigned int opens;
+	unsigned int opened;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct scull_pipe - a FIFO
+ * @lock:	orders opens and closes; guards the fields of this struct that
+ *		follow, which do not change while a file is open, but for @opens
+ * @buffer:	the ring; NULL while nobody has the pipe open
+ * @capacity:	bytes in @buffer
+ * @unit:	a write of at most this many bytes is never split
+ * @opens:	open files
+ * @meet:	opens that wait for the other end to be opened
+ * @sync:	fsync() calls, which wait for readers
+ * @reader:	the end that bytes leave by; its index is called tail
+ * @writer:	the end that bytes enter by; its index is called head
+ *
+ * Indices run from 0 to twice @capacity, so that a full ring and an empty one
+ * differ: head is tail + @capacity in the one, tail in the other.
+ */
+struct scull_pipe {
+	struct mutex lock;	/* opens and closes */
+	char *buffer;
+	unsigned int capacity;
+	unsigned int unit;
+	unsigned int opens;
+	wait_queue_head_t meet;
+	wait_queue_head_t sync;
+	struct scull_pipe_end reader;
+	struct scull_pipe_end writer;
+};
+
+/*
+ * Bytes between two indices. Who owns neither end may see them from different
+ * moments; what he computes is capped to be at least possible.
+ */
+static unsigned int scull_pipe_distance(const struct scull_pipe *pipe,
+					unsigned int head, unsigned int tail)
+{
+	unsigned int used = head >= tail ? head - tail :
+					   head + 2 * pipe->capacity - tail;
+
+	return min(used, pipe->capacity);
+}
+
+static unsigned int scull_pipe_advance(const struct scull_pipe *pipe,
+				       unsigned int index, unsigned int len)
+{
+	index += len;
+	return index < 2 * pipe->capacity ? index : index - 2 * pipe->capacity;
+}
+
+/* Where in the buffer an index points. */
+static unsigned int scull_pipe_offset(const struct scull_pipe *pipe,
+				      unsigned int index)
+{
+	return index < pipe->capacity ? index : index - pipe->capacity;
+}
+
+/* Where an end is. What it published may be used after this. */
+static unsigned int scull_pipe_index(struct scull_pipe_end *end)
+{
+	/* Pairs with the release in scull_pipe_publish(). */
+	return smp_load_acquire(&end->index);
+}
+
+/* Bytes in the ring, for any caller. */
+static unsigned int scull_pipe_used(struct scull_pipe *pipe)
+{
+	return scull_pipe_distance(pipe, scull_pipe_index(&pipe->writer),
+				   scull_pipe_index(&pipe->reader));
+}
+
+/*
+ * In FIFO mode: is nobody left at this end? A last write comes before its
+ * writer's close, so who sees the writers gone sees all that they wrote if he
+ * looks at head after this.
+ */
+static bool scull_pipe_deserted(const struct scull_pipe_end *end)
+{
+	/* Pairs with the release in scull_pipe_set_opens(). */
+	return scull_p_fifo.value && !smp_load_acquire(&end->opens);
+}
+
+static void scull_pipe_set_opens(struct scull_pipe_end *end, unsigned int opens)
+{
+	/* Pairs with the acquire in scull_pipe_deserted(). */
+	smp_store_release(&end->opens, opens);
+}
+
+/* Can a read return at once? @need is not used: one byte is enough. */
+static bool scull_pipe_readable(struct scull_pipe *pipe, unsigned int need)
+{
+	return scull_pipe_used(pipe) || scull_pipe_deserted(&pipe->writer);
+}
+
+/* Can a write that needs room for @need bytes return at once? */
+static bool scull_pipe_writable(struct scull_pipe *pipe, unsigned int need)
+{
+	return pipe->capacity - scull_pipe_used(pipe) >= need ||
+	       scull_pipe_deserted(&pipe->reader);
+}
+
+/*
+ * One direction of transfer: the end at which a call moves bytes, whether it
+ * could move some now, for which @ready takes no lock, and how it does so.
+ */
+struct scull_pipe_way {
+	bool (*ready)(struct scull_pipe *pipe, unsigned int need);
+	ssize_t (*move)(struct scull_pipe *pipe, struct iov_iter *iter,
+			unsigned int need);
+};
+
+/* A call that waits until bytes can move its way: @need of them, or room. */
+struct scull_pipe_waiter {
+	struct wait_queue_entry entry;
+	struct scull_pipe *pipe;
+	const struct scull_pipe_way *way;
+	unsigned int need;
+};
+
+static bool scull_pipe_ready(const struct scull_pipe_waiter *waiter)
+{
+	return waiter->way->ready(waiter->pipe, waiter->need);
+}
+
+/* Lets a wake pass to the next in the queue if this waiter cannot use it. */
+static int scull_pipe_wake_function(struct wait_queue_entry *entry,
+				    unsigned int mode, int flags, void *key)
+{
+	struct scull_pipe_waiter *waiter =
+		container_of(entry, struct scull_pipe_waiter, entry);
+
+	if (!scull_pipe_ready(waiter))
+		return 0;
+	return autoremove_wake_function(entry, mode, flags, key);
+}
+
+/*
+ * Wakes the first of those who wait at an end and can go on. Called after a full
+ * barrier if something was published, and by whoever leaves: see "Nobody is
+ * stranded" above.
+ */
+static void scull_pipe_wake(struct scull_pipe_end *end)
+{
+	/* Pairs with the barrier in prepare_to_wait_exclusive(). */
+	if (waitqueue_active(&end->wait))
+		wake_up_interruptible(&end->wait);
+}
+
+/* Tells the far end that its calls may be able to go on. */
+static void scull_pipe_notify(struct scull_pipe_end *far, __poll_t events,
+			      int band)
+{
+	scull_pipe_wake(far);
+	/* Pairs with the barrier in scull_pipe_poll(). */
+	if (waitqueue_active(&far->poll))
+		wake_up_interruptible_poll(&far->poll, events);
+	kill_fasync(&far->fasync, SIGIO, band);
+}
+
+static void scull_pipe_notify_readers(struct scull_pipe *pipe)
+{
+	scull_pipe_notify(&pipe->reader, EPOLLIN | EPOLLRDNORM, POLL_IN);
+}
+
+static void scull_pipe_notify_writers(struct scull_pipe *pipe)
+{
+	scull_pipe_notify(&pipe->writer, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+}
+
+/*
+ * Moves an end's index past @len bytes, which are now the other end's: the data
+ * of a reader, or the room of a writer. The barrier is the one that every waiter
+ * passes between queueing himself and looking at the index again; the caller
+ * notifies the other end after it.
+ */
+static void scull_pipe_publish(struct scull_pipe *pipe,
+			       struct scull_pipe_end *end, unsigned int len)
+{
+	unsigned int next = scull_pipe_advance(pipe, end->index, len);
+
+	lockdep_assert_held(&end->lock);
+	/* Pairs with the acquire in scull_pipe_index(). */
+	smp_store_release(&end->index, next);
+	atomic64_set(&end->moved, atomic64_read(&end->moved) + len);
+	/* Pairs with the barrier of each waiter: see "No wakeup is lost". */
+	smp_mb();
+}
+
+/*
+ * Watches for a moment whether the other end, being inside a call, is about to
+ * publish something. Sleeping and being woken takes far longer.
+ */
+static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
+			    struct scull_pipe_end *far)
+{
+	unsigned int i;
+
+	for (i = 0; i < SCULL_PIPE_SPINS && mutex_is_locked(&far->lock); i++) {
+		if (scull_pipe_ready(waiter))
+			return true;
+		if (need_resched())
+			return false;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* Waits at @end, holding no lock, until the waiter is ready or has a signal. */
+static int scull_pipe_wait(struct scull_pipe_waiter *waiter,
+			   struct scull_pipe_end *end,
+			   struct scull_pipe_end *far)
+{
+	int err = 0;
+
+	if (scull_pipe_spin(waiter, far))
+		return 0;
+	init_wait_entry(&waiter->entry, WQ_FLAG_EXCLUSIVE);
+	waiter->entry.func = scull_pipe_wake_function;
+	for (;;) {
+		prepare_to_wait_exclusive(&end->wait, &waiter->entry,
+					  TASK_INTERRUPTIBLE);
+		if (scull_pipe_ready(waiter))
+			break;
+		if (signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		schedule();
+	}
+	finish_wait(&end->wait, &waiter->entry);
+	return err;
+}
+
+/*
+ * Begins to move bytes at an end. A caller that must not wait at all is turned
+ * away if another call is moving bytes; O_NONBLOCK is not that strict, because
+ * who was told that he can go on must find out what the other call left.
+ */
+static int scull_pipe_lock(struct scull_pipe_end *end, const struct kiocb *iocb)
+{
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return mutex_trylock(&end->lock) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(&end->lock) ? -ERESTARTSYS : 0;
+}
+
+static bool scull_pipe_nonblock(const struct kiocb *iocb)
+{
+	return iocb->ki_flags & IOCB_NOWAIT ||
+	       iocb->ki_filp->f_flags & O_NONBLOCK;
+}
+
+/* Copies out of the ring from @index on, across its wrap. */
+static size_t scull_pipe_copy_out(struct scull_pipe *pipe, size_t len,
+				  struct iov_iter *to)
+{
+	unsigned int offset = scull_pipe_offset(pipe, pipe->reader.index);
+	size_t first = min_t(size_t, len, pipe->capacity - offset);
+	size_t copied = copy_to_iter(pipe->buffer + offset, first, to);
+
+	if (copied == first && len > first)
+		copied += copy_to_iter(pipe->buffer, len - first, to);
+	return copied;
+}
+
+/* Copies into the ring from head on, across its wrap. */
+static size_t scull_pipe_copy_in(struct scull_pipe *pipe, size_t len,
+				 struct iov_iter *from)
+{
+	unsigned int offset = scull_pipe_offset(pipe, pipe->writer.index);
+	size_t first = min_t(size_t, len, pipe->capacity - offset);
+	size_t copied = copy_from_iter(pipe->buffer + offset, first, from);
+
+	if (copied == first && len > first)
+		copied += copy_from_iter(pipe->buffer, len - first, from);
+	return copied;
+}
+
+/*
+ * Takes what is in the ring, and what comes while that goes on. Bytes leave the
+ * ring only once they are delivered. Returns how many, or -EAGAIN if there was
+ * nothing, 0 if there will be nothing, -EFAULT if they could not be delivered.
+ */
+static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
+			       unsigned int need)
+{
+	size_t len, copied, done = 0;
+	unsigned int used;
+	bool deserted;
+
+	lockdep_assert_held(&pipe->reader.lock);
+	do {
+		deserted = scull_pipe_deserted(&pipe->writer);
+		used = scull_pipe_used(pipe);
+		if (!used)
+			return done ? done : deserted ? 0 : -EAGAIN;
+		len = min_t(size_t, iov_iter_count(to), used);
+		len = min_t(size_t, len, SCULL_PIPE_PIECE);
+		copied = scull_pipe_copy_out(pipe, len, to);
+		if (copied) {
+			scull_pipe_publish(pipe, &pipe->reader, copied);
+			scull_pipe_notify_writers(pipe);
+			/* Pairs with the barrier in prepare_to_wait_event(). */
+			if (waitqueue_active(&pipe->sync))
+				wake_up_interruptible_all(&pipe->sync);
+		}
+		done += copied;
+		if (copied < len)
+			return done ? done : -EFAULT;
+		cond_resched();
+	} while (iov_iter_count(to) && !signal_pending(current));
+	return done;
+}
+
+/*
+ * Puts into the ring what fits, and what comes to fit while that goes on, but
+ * nothing unless there is room for @need bytes, and those @need at once: if they
+ * are the whole write and cannot all be read, none of them is taken. Returns how
+ * many, or -EAGAIN if there was no room, -EPIPE if nobody is left to read,
+ * -EFAULT if the bytes could not be read.
+ */
+static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
+			      unsigned int need)
+{
+	bool whole = iov_iter_count(from) == need;
+	size_t len, copied, done = 0;
+	unsigned int room;
+
+	lockdep_assert_held(&pipe->writer.lock);
+	do {
+		if (scull_pipe_deserted(&pipe->reader))
+			return done ? done : -EPIPE;
+		room = pipe->capacity - scull_pipe_used(pipe);
+		if (room < need)
+			return done ? done : -EAGAIN;
+		len = min_t(size_t, iov_iter_count(from), room);
+		len = min_t(size_t, len, SCULL_PIPE_PIECE);
+		copied = scull_pipe_copy_in(pipe, len, from);
+		if (copied < len && whole)
+			return -EFAULT;
+		if (copied) {
+			scull_pipe_publish(pipe, &pipe->writer, copied);
+			scull_pipe_notify_readers(pipe);
+		}
+		done += copied;
+		if (copied < len)
+			return done ? done : -EFAULT;
+		need = 1;
+		cond_resched();
+	} while (iov_iter_count(from) && !signal_pending(current));
+	return done;
+}
+
+static const struct scull_pipe_way scull_pipe_reading = {
+	.ready	= scull_pipe_readable,
+	.move	= scull_pipe_take,
+};
+
+static const struct scull_pipe_way scull_pipe_writing = {
+	.ready	= scull_pipe_writable,
+	.move	= scull_pipe_put,
+};
+
+/* Moves bytes one way, after waiting until that is possible if it may wait. */
+static ssize_t scull_pipe_transfer(struct kiocb *iocb, struct iov_iter *iter,
+				   const struct scull_pipe_way *way,
+				   struct scull_pipe_end *end,
+				   struct scull_pipe_end *far,
+				   unsigned int need)
+{
+	struct scull_pipe_waiter waiter;
+	ssize_t ret;
+
+	if (!iov_iter_count(iter))
+		return 0;
+	waiter.pipe = iocb->ki_filp->private_data;
+	waiter.way = way;
+	waiter.need = need;
+	do {
+		ret = 0;
+		if (!scull_pipe_ready(&waiter))
+			ret = scull_pipe_nonblock(iocb) ? -EAGAIN :
+			      scull_pipe_wait(&waiter, end, far);
+		if (!ret)
+			ret = scull_pipe_lock(end, iocb);
+		if (ret)
+			break;
+		ret = way->move(waiter.pipe, iter, need);
+		mutex_unlock(&end->lock);
+	} while (ret == -EAGAIN);
+	scull_pipe_wake(end);
+	return ret;
+}
+
+static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct scull_pipe *pipe = iocb->ki_filp->private_data;
+
+	return scull_pipe_transfer(iocb, to, &scull_pipe_reading, &pipe->reader,
+				   &pipe->writer, 1);
+}
+
+static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct scull_pipe *pipe = iocb->ki_filp->private_data;
+	unsigned int need = min_t(size_t, iov_iter_count(from), pipe->unit);
+	ssize_t ret;
+
+	ret = scull_pipe_transfer(iocb, from, &scull_pipe_writing,
+				  &pipe->writer, &pipe->reader, need);
+	if (ret == -EPIPE)
+		send_sig(SIGPIPE, current, 0);
+	return ret;
+}
+
+static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)
+{
+	struct scull_pipe *pipe = file->private_data;
+	bool no_writer, no_reader;
+	unsigned int used;
+	__poll_t mask = 0;
+
+	if (file->f_mode & FMODE_READ)
+		poll_wait(file, &pipe->reader.poll, wait);
+	if (file->f_mode & FMODE_WRITE)
+		poll_wait(file, &pipe->writer.poll, wait);
+	/* Pairs with smp_mb() in scull_pipe_publish(). */
+	smp_mb();
+
+	no_writer = scull_pipe_deserted(&pipe->writer);
+	no_reader = scull_pipe_deserted(&pipe->reader);
+	used = scull_pipe_used(pipe);
+	if (file->f_mode & FMODE_READ) {
+		if (used)
+			mask |= EPOLLIN | EPOLLRDNORM;
+		else if (no_writer && READ_ONCE(pipe->writer.opened))
+			mask |= EPOLLHUP;
+	}
+	if (file->f_mode & FMODE_WRITE) {
+		if (pipe->capacity - used >= pipe->unit)
+			mask |= EPOLLOUT | EPOLLWRNORM;
+		if (no_reader)
+			mask |= EPOLLERR;
+	}
+	return mask;
+}
+
+static int scull_pipe_fasync(int fd, struct file *file, int on)
+{
+	struct scull_pipe *pipe = file->private_data;
+	int ret = 0;
+
+	if (file->f_mode & FMODE_READ)
+		ret = fasync_helper(fd, file, on, &pipe->reader.fasync);
+	if (ret < 0 || !(file->f_mode & FMODE_WRITE))
+		return ret;
+	ret = fasync_helper(fd, file, on, &pipe->writer.fasync);
+	if (ret < 0 && file->f_mode & FMODE_READ)
+		fasync_helper(-1, file, 0, &pipe->reader.fasync);
+	return ret;
+}
+
+/* Have the first @target bytes ever written left the pipe? */
+static bool scull_pipe_synced(struct scull_pipe *pipe, s64 target)
+{
+	return atomic64_read(&pipe->reader.moved) >= target;
+}
+
+/*
+ * Waits until all that is in the ring now has been read; in FIFO mode no longer
+ * than there are readers.
+ */
+static int scull_pipe_fsync(struct file *file, loff_t start, loff_t end,
+			    int datasync)
+{
+	struct scull_pipe *pipe = file->private_data;
+	s64 target = atomic64_read(&pipe->writer.moved);
+	int err;
+
+	err = wait_event_interruptible(pipe->sync,
+				       scull_pipe_synced(pipe, target) ||
+				       scull_pipe_deserted(&pipe->reader));
+	if (err)
+		return err;
+	return scull_pipe_synced(pipe, target) ? 0 : -EPIPE;
+}
+
+static void scull_pipe_end_reset(struct scull_pipe_end *end)
+{
+	end->index = 0;
+	atomic64_set(&end->moved, 0);
+	end->opened = 0;
+}
+
+/* The first open brings the buffer, of the size that is set now. */
+static int scull_pipe_allocate(struct scull_pipe *pipe)
+{
+	unsigned int capacity = READ_ONCE(scull_p_buffer.value);
+
+	lockdep_assert_held(&pipe->lock);
+	pipe->buffer = kvmalloc(capacity, SCULL_GFP);
+	if (!pipe->buffer)
+		return -ENOMEM;
+	pipe->capacity = capacity;
+	pipe->unit = min_t(unsigned int, capacity, PIPE_BUF);
+	scull_pipe_end_reset(&pipe->reader);
+	scull_pipe_end_reset(&pipe->writer);
+	return 0;
+}
+
+/*
+ * In FIFO mode an open waits until the other end was opened too, be it closed
+ * again by now: @met says how often it had been opened before this open.
+ */
+static int scull_pipe_meet(struct scull_pipe *pipe,
+			   const struct scull_pipe_end *far, unsigned int met)
+{
+	return wait_event_interruptible(pipe->meet,
+					READ_ONCE(far->opened) != met);
+}
+
+static void scull_pipe_open_end(struct scull_pipe_end *end)
+{
+	scull_pipe_set_opens(end, end->opens + 1);
+	WRITE_ONCE(end->opened, end->opened + 1);
+}
+
+/*
+ * Closes @end for one open file. In FIFO mode the last one leaves the far end
+ * nothing to wait for.
+ */
+static void scull_pipe_close_end(struct scull_pipe *pipe,
+				 struct scull_pipe_end *end,
+				 struct scull_pipe_end *far, __poll_t events,
+				 int band)
+{
+	lockdep_assert_held(&pipe->lock);
+	scull_pipe_set_opens(end, end->opens - 1);
+	if (!scull_pipe_deserted(end))
+		return;
+	wake_up_interruptible_all(&far->wait);
+	wake_up_interruptible_poll(&far->poll, events);
+	wake_up_interruptible_all(&pipe->sync);
+	kill_fasync(&far->fasync, SIGIO, band);
+}
+
+static int scull_pipe_release(struct inode *inode, struct file *file)
+{
+	struct scull_pipe *pipe = file->private_data;
+
+	mutex_lock(&pipe->lock);
+	if (file->f_mode & FMODE_WRITE)
+		scull_pipe_close_end(pipe, &pipe->writer, &pipe->reader,
+				     EPOLLIN | EPOLLRDNORM | EPOLLHUP, POLL_IN);
+	if (file->f_mode & FMODE_READ)
+		scull_pipe_close_end(pipe, &pipe->reader, &pipe->writer,
+				     EPOLLOUT | EPOLLWRNORM | EPOLLERR,
+				     POLL_OUT);
+	if (!--pipe->opens) {
+		kvfree(pipe->buffer);
+		pipe->buffer = NULL;
+	}
+	mutex_unlock(&pipe->lock);
+	return 0;
+}
+
+/*
+ * Admits one more open file. Returns 0; 1 if the file's opener has to wait until
+ * the far end was opened more often than @met says; or an error.
+ */
+static int scull_pipe_admit(struct scull_pipe *pipe, struct file *file,
+			    unsigned int *met)
+{
+	bool reads = file->f_mode & FMODE_READ;
+	bool writes = file->f_mode & FMODE_WRITE;
+	struct scull_pipe_end *far = reads ? &pipe->writer : &pipe->reader;
+	bool alone = reads != writes && scull_pipe_deserted(far);
+	int err;
+
+	if (alone && writes && file->f_flags & O_NONBLOCK)
+		return -ENXIO;
+	if (!pipe->opens) {
+		err = scull_pipe_allocate(pipe);
+		if (err)
+			return err;
+	}
+	pipe->opens++;
+	if (reads)
+		scull_pipe_open_end(&pipe->reader);
+	if (writes)
+		scull_pipe_open_end(&pipe->writer);
+	wake_up_interruptible_all(&pipe->meet);
+	*met = far->opened;
+	return alone && !(file->f_flags & O_NONBLOCK);
+}
+
+static int scull_pipe_open(struct inode *inode, struct file *file)
+{
+	struct scull_pipe *pipe = file->private_data;
+	unsigned int met;
+	int ret;
+
+	stream_open(inode, file);
+	file->f_mode |= FMODE_NOWAIT;
+	if (mutex_lock_interruptible(&pipe->lock))
+		return -ERESTARTSYS;
+	ret = scull_pipe_admit(pipe, file, &met);
+	mutex_unlock(&pipe->lock);
+	if (ret <= 0)
+		return ret;
+	ret = scull_pipe_meet(pipe, file->f_mode & FMODE_READ ? &pipe->writer :
+			      &pipe->reader, met);
+	if (ret)
+		scull_pipe_release(inode, file);
+	return ret;
+}
+
+/* private_data is what scull_pipe_create() made. */
+const struct file_operations scull_pipe_fops = {
+	.owner		= THIS_MODULE,
+	.open		= scull_pipe_open,
+	.release	= scull_pipe_release,
+	.read_iter	= scull_pipe_read_iter,
+	.write_iter	= scull_pipe_write_iter,
+	.poll		= scull_pipe_poll,
+	.fasync		= scull_pipe_fasync,
+	.fsync		= scull_pipe_fsync,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.unlocked_ioctl	= scull_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl	= scull_compat_ioctl,
+#endif
+};
+
+static void scull_pipe_end_init(struct scull_pipe_end *end)
+{
+	mutex_init(&end->lock);
+	init_waitqueue_head(&end->wait);
+	init_waitqueue_head(&end->poll);
+}
+
+/**
+ * scull_pipe_create - make a pipe that nobody has open yet
+ *
+ * May sleep.
+ *
+ * Return: the pipe or an ERR_PTR().
+ */
+void *scull_pipe_create(void)
+{
+	struct scull_pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
+
+	if (!pipe)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&pipe->lock);
+	init_waitqueue_head(&pipe->meet);
+	init_waitqueue_head(&pipe->sync);
+	scull_pipe_end_init(&pipe->reader);
+	scull_pipe_end_init(&pipe->writer);
+	return pipe;
+}
+
+/**
+ * scull_pipe_destroy - free a pipe
+ * @device:	the pipe, which nobody has open any more
+ */
+void scull_pipe_destroy(void *device)
+{
+	kfree(device);
+}
