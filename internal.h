@@ -96,9 +96,18 @@ struct scull_dev {
 
 int scull_dev_init(struct scull_dev *dev);
 void scull_dev_exit(struct scull_dev *dev);
+int scull_dev_open(struct scull_dev *dev, struct file *file);
+struct scull_dev *scull_dev_get(void *device, unsigned long *id);
+
+/* For an open file whose private_data is a struct scull_dev or begins with one */
+ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from);
+loff_t scull_llseek(struct file *file, loff_t offset, int whence);
 
 long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+struct scull_policy;
 
 /**
  * struct scull_type - a kind of device: a row of the device table
@@ -107,15 +116,23 @@ long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
  *		name bears no number
  * @fops:	what an open file of such a device does; open() finds the device
  *		in the file's private_data
+ * @policy:	who may open it, where @create asks for that
  * @create:	makes one device at load: the device or an ERR_PTR(); may sleep
  * @destroy:	takes it away when nobody can have it open any more; may sleep
+ * @get:	goes through the stores of a device, for who wants to look at
+ *		them: holds the first whose id is not below *@id, and stores its
+ *		id there, or NULL; may sleep. NULL for devices without a store
+ * @put:	lets go what @get held; may sleep. NULL if nothing need be done
  */
 struct scull_type {
 	const char *name;
 	const int *count;
 	const struct file_operations *fops;
-	void *(*create)(void);
+	const struct scull_policy *policy;
+	void *(*create)(const struct scull_type *type);
 	void (*destroy)(void *device);
+	struct scull_dev *(*get)(void *device, unsigned long *id);
+	void (*put)(void *device, struct scull_dev *dev);
 };
 
 /**
@@ -133,11 +150,22 @@ struct scull_minor {
 };
 
 const struct scull_minor *scull_minor_at(unsigned int index);
-struct scull_dev *scull_minor_dev(const struct scull_minor *minor);
 
 extern const struct file_operations scull_pipe_fops;
-void *scull_pipe_create(void);
+void *scull_pipe_create(const struct scull_type *type);
 void scull_pipe_destroy(void *device);
+
+extern const struct scull_policy scull_single_policy;
+extern const struct scull_policy scull_uid_policy;
+extern const struct scull_policy scull_wuid_policy;
+extern const struct file_operations scull_guarded_fops;
+void *scull_guarded_create(const struct scull_type *type);
+
+extern const struct file_operations scull_privates_fops;
+void *scull_privates_create(const struct scull_type *type);
+void scull_privates_destroy(void *device);
+struct scull_dev *scull_privates_get(void *device, unsigned long *id);
+void scull_privates_put(void *device, struct scull_dev *dev);
 
 int scull_proc_init(void);
 void scull_proc_exit(void);

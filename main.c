@@ -343,12 +343,21 @@ static bool scull_open_trims(const struct file *file)
 	       !(file->f_flags & O_APPEND);
 }
 
-static int scull_open(struct inode *inode, struct file *file)
+/**
+ * scull_dev_open - what opening a bare device does once the opener is admitted
+ * @dev:	the device
+ * @file:	the open file, whose private_data is @dev or begins with it
+ *
+ * May sleep.
+ *
+ * Return: 0; or -ENOMEM or -EINTR if the device had to be trimmed and was not.
+ */
+int scull_dev_open(struct scull_dev *dev, struct file *file)
 {
 	int err;
 
 	if (scull_open_trims(file)) {
-		err = scull_trim(file->private_data);
+		err = scull_trim(dev);
 		if (err)
 			return err;
 	}
@@ -357,7 +366,22 @@ static int scull_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static int scull_open(struct inode *inode, struct file *file)
+{
+	return scull_dev_open(file->private_data, file);
+}
+
+/**
+ * scull_read_iter - read from a bare device
+ * @iocb:	the file and the offset, which is moved past what was read
+ * @to:		where the bytes go
+ *
+ * May sleep.
+ *
+ * Return: as scull_store_read(); -EINTR if the caller was killed while he waited
+ * for the device, -EAGAIN if he must not wait and it is being written.
+ */
+ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct scull_dev *dev = iocb->ki_filp->private_data;
 	ssize_t ret;
@@ -375,7 +399,18 @@ static ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return ret;
 }
 
-static ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/**
+ * scull_write_iter - write to a bare device
+ * @iocb:	the file and the offset, which is moved past what was written
+ * @from:	the bytes
+ *
+ * May sleep.
+ *
+ * Return: as scull_store_write(); -EINTR if the caller was killed while he
+ * waited for the device, -EAGAIN if he must not wait and it is in use, or memory
+ * would have to be allocated.
+ */
+ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct scull_dev *dev = iocb->ki_filp->private_data;
 	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
@@ -400,7 +435,19 @@ static ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	return ret;
 }
 
-static loff_t scull_llseek(struct file *file, loff_t offset, int whence)
+/**
+ * scull_llseek - set the position of an open file of a bare device
+ * @file:	the file
+ * @offset:	bytes from where @whence says
+ * @whence:	SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE
+ *
+ * May sleep.
+ *
+ * Return: the new position; -EINVAL for one that cannot be or an unknown
+ * @whence, -ENXIO if there is no data or hole to be found, -EINTR if the caller
+ * was killed.
+ */
+loff_t scull_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct scull_dev *dev = file->private_data;
 	struct scull_store *store;
@@ -443,7 +490,19 @@ static const struct file_operations scull_fops = {
 #endif
 };
 
-static void *scull_create(void)
+/**
+ * scull_dev_get - go through the stores of a device that has just one
+ * @device:	the device, a struct scull_dev or something that begins with it
+ * @id:		which is wanted
+ *
+ * Return: the device if @id is 0, else NULL.
+ */
+struct scull_dev *scull_dev_get(void *device, unsigned long *id)
+{
+	return *id ? NULL : device;
+}
+
+static void *scull_create(const struct scull_type *type)
 {
 	struct scull_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	int err;
@@ -472,6 +531,7 @@ static const struct scull_type scull_types[] = {
 		.fops		= &scull_fops,
 		.create		= scull_create,
 		.destroy	= scull_destroy,
+		.get		= scull_dev_get,
 	},
 	{
 		.name		= "scullpipe",
@@ -479,6 +539,38 @@ static const struct scull_type scull_types[] = {
 		.fops		= &scull_pipe_fops,
 		.create		= scull_pipe_create,
 		.destroy	= scull_pipe_destroy,
+	},
+	{
+		.name		= "scullsingle",
+		.fops		= &scull_guarded_fops,
+		.policy		= &scull_single_policy,
+		.create		= scull_guarded_create,
+		.destroy	= scull_destroy,
+		.get		= scull_dev_get,
+	},
+	{
+		.name		= "sculluid",
+		.fops		= &scull_guarded_fops,
+		.policy		= &scull_uid_policy,
+		.create		= scull_guarded_create,
+		.destroy	= scull_destroy,
+		.get		= scull_dev_get,
+	},
+	{
+		.name		= "scullwuid",
+		.fops		= &scull_guarded_fops,
+		.policy		= &scull_wuid_policy,
+		.create		= scull_guarded_create,
+		.destroy	= scull_destroy,
+		.get		= scull_dev_get,
+	},
+	{
+		.name		= "scullpriv",
+		.fops		= &scull_privates_fops,
+		.create		= scull_privates_create,
+		.destroy	= scull_privates_destroy,
+		.get		= scull_privates_get,
+		.put		= scull_privates_put,
 	},
 };
 
@@ -499,17 +591,6 @@ const struct scull_minor *scull_minor_at(unsigned int index)
 	return index < scull_nr_minors ? &scull_minors[index] : NULL;
 }
 
-/**
- * scull_minor_dev - get at the store of a device
- * @minor:	the device's entry
- *
- * Return: the bare device, NULL if this device is not one.
- */
-struct scull_dev *scull_minor_dev(const struct scull_minor *minor)
-{
-	return minor->type->fops == &scull_fops ? minor->device : NULL;
-}
-
 /* One cdev serves all minors: hands the file to the device's own type. */
 static int scull_open_minor(struct inode *inode, struct file *file)
 {
@@ -520,8 +601,6 @@ static int scull_open_minor(struct inode *inode, struct file *file)
 	if (file->f_flags & O_DIRECT)
 		return -EINVAL;
 	minor = scull_minor_at(iminor(inode) - MINOR(scull_first));
-	if (!minor)
-		return -ENXIO;
 	fops = fops_get(minor->type->fops);
 	if (!fops)
 		return -ENXIO;
@@ -564,7 +643,7 @@ static int __init scull_create_minor(const struct scull_type *type,
 			 number);
 	else
 		strscpy(minor->name, type->name, sizeof(minor->name));
-	minor->device = type->create();
+	minor->device = type->create(type);
 	if (IS_ERR(minor->device))
 		return PTR_ERR(minor->device);
 	scull_nr_minors++;

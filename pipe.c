@@ -721,12 +721,13 @@ static void scull_pipe_end_init(struct scull_pipe_end *end)
 
 /**
  * scull_pipe_create - make a pipe that nobody has open yet
+ * @type:	ignored
  *
  * May sleep.
  *
  * Return: the pipe or an ERR_PTR().
  */
-void *scull_pipe_create(void)
+void *scull_pipe_create(const struct scull_type *type)
 {
 	struct scull_pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
 

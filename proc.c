@@ -24,6 +24,7 @@ enum scull_walk_level {
  */
 struct scull_walk {
 	unsigned int minor;
+	unsigned long id;	/* of the store, where a device has several */
 	enum scull_walk_level level;
 	unsigned long index;	/* of the set in the store */
 	unsigned int slot;	/* of the quantum in the set */
@@ -85,27 +86,51 @@ static bool scull_walk_on(struct scull_walk *walk, struct scull_store *store)
 	return false;
 }
 
-/* Moves to the first device with a store from @minor on: NULL if none is left. */
-static void *scull_walk_to_device(struct scull_walk *walk, unsigned int minor)
+/* Finds and locks the store at the walk's place, or the first one after. */
+static struct scull_dev *scull_walk_get(struct scull_walk *walk)
 {
-	const struct scull_minor *at;
-	struct scull_dev *dev;
+	const struct scull_minor *minor;
+	struct scull_dev *dev = NULL;
 
-	for (; (at = scull_minor_at(minor)); minor++) {
-		dev = scull_minor_dev(at);
-		if (!dev)
-			continue;
-		if (down_read_killable(&dev->lock))
-			return ERR_PTR(-EINTR);
-		walk->quantum = dev->store->quantum;
-		walk->qset = dev->store->qset;
-		walk->size = dev->store->size;
-		up_read(&dev->lock);
-		break;
+	while ((minor = scull_minor_at(walk->minor))) {
+		if (minor->type->get)
+			dev = minor->type->get(minor->device, &walk->id);
+		if (dev)
+			break;
+		walk->minor++;
+		walk->id = 0;
 	}
-	walk->minor = minor;
+	if (!dev)
+		return NULL;
+	if (!down_read_killable(&dev->lock))
+		return dev;
+	if (minor->type->put)
+		minor->type->put(minor->device, dev);
+	return ERR_PTR(-EINTR);
+}
+
+static void scull_walk_put(struct scull_walk *walk, struct scull_dev *dev)
+{
+	const struct scull_minor *minor = scull_minor_at(walk->minor);
+
+	up_read(&dev->lock);
+	if (minor->type->put)
+		minor->type->put(minor->device, dev);
+}
+
+/* Begins with the store at the walk's place, or the first one after. */
+static void *scull_walk_to_device(struct scull_walk *walk)
+{
+	struct scull_dev *dev = scull_walk_get(walk);
+
+	if (IS_ERR_OR_NULL(dev))
+		return dev;
 	walk->level = SCULL_WALK_DEVICE;
-	return at ? walk : NULL;
+	walk->quantum = dev->store->quantum;
+	walk->qset = dev->store->qset;
+	walk->size = dev->store->size;
+	scull_walk_put(walk, dev);
+	return walk;
 }
 
 /*
@@ -116,23 +141,33 @@ static void *scull_seq_start(struct seq_file *seq, loff_t *pos)
 {
 	struct scull_walk *walk = seq->private;
 
-	if (*pos == 0)
-		return scull_walk_to_device(walk, 0);
+	if (*pos == 0) {
+		walk->minor = 0;
+		walk->id = 0;
+		return scull_walk_to_device(walk);
+	}
 	return scull_minor_at(walk->minor) ? walk : NULL;
 }
 
 static void *scull_seq_next(struct seq_file *seq, void *v, loff_t *pos)
 {
 	struct scull_walk *walk = v;
-	struct scull_dev *dev = scull_minor_dev(scull_minor_at(walk->minor));
+	struct scull_walk from = *walk;
+	struct scull_dev *dev;
 	bool more;
 
 	++*pos;
-	if (down_read_killable(&dev->lock))
-		return ERR_PTR(-EINTR);
-	more = scull_walk_on(walk, dev->store);
-	up_read(&dev->lock);
-	return more ? walk : scull_walk_to_device(walk, walk->minor + 1);
+	dev = scull_walk_get(walk);
+	if (IS_ERR_OR_NULL(dev))
+		return dev;
+	more = walk->minor == from.minor && walk->id == from.id &&
+	       scull_walk_on(walk, dev->store);
+	scull_walk_put(walk, dev);
+	if (more)
+		return walk;
+	if (walk->minor == from.minor && walk->id == from.id)
+		walk->id++;
+	return scull_walk_to_device(walk);
 }
 
 static void scull_seq_stop(struct seq_file *seq, void *v)
