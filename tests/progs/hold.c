@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 	unsigned int seconds = 0;
 	char *end;
 
-	while ((opt = getopt(argc, argv, "rwbna")) != -1) {
+	while ((opt = getopt(argc, argv, "hrwbna")) != -1) {
 		switch (opt) {
 		case 'r':
 			mode = O_RDONLY;

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	short events = 0;
 	char *end;
 
-	while ((opt = getopt(argc, argv, "rwt:")) != -1) {
+	while ((opt = getopt(argc, argv, "hrwt:")) != -1) {
 		switch (opt) {
 		case 'r':
 			events |= POLLIN | POLLRDNORM;
