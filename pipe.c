@@ -447,26 +447,27 @@ static ssize_t scull_pipe_transfer(struct kiocb *iocb, struct iov_iter *iter,
 				   struct scull_pipe_end *far,
 				   unsigned int need)
 {
+	struct scull_pipe *pipe = iocb->ki_filp->private_data;
 	struct scull_pipe_waiter waiter;
 	ssize_t ret;
 
 	if (!iov_iter_count(iter))
 		return 0;
-	waiter.pipe = iocb->ki_filp->private_data;
+	waiter.pipe = pipe;
 	waiter.way = way;
 	waiter.need = need;
-	do {
-		ret = 0;
-		if (!scull_pipe_ready(&waiter))
-			ret = scull_pipe_nonblock(iocb) ? -EAGAIN :
-			      scull_pipe_wait(&waiter, end, far);
-		if (!ret)
-			ret = scull_pipe_lock(end, iocb);
+	for (;;) {
+		ret = scull_pipe_lock(end, iocb);
 		if (ret)
 			break;
-		ret = way->move(waiter.pipe, iter, need);
+		ret = way->move(pipe, iter, need);
 		mutex_unlock(&end->lock);
-	} while (ret == -EAGAIN);
+		if (ret != -EAGAIN || scull_pipe_nonblock(iocb))
+			break;
+		ret = scull_pipe_wait(&waiter, end, far);
+		if (ret)
+			break;
+	}
 	scull_pipe_wake(end);
 	return ret;
 }
