@@ -407,6 +407,9 @@ START_TEST(every_device)
 			continue;
 		snprintf(path, sizeof(path), "/dev/%s", e->d_name);
 		fd = open(path, O_RDWR | O_NONBLOCK);
+		/* That one is for processes with a terminal only. */
+		if (fd < 0 && !strcmp(e->d_name, "scullpriv"))
+			continue;
 		expect(fd >= 0, "%s: %s", path, strerror(errno));
 		dup2(fd, dev);
 		by_value(SCULL_IOCTQUANTUM, value, 0);
