@@ -226,25 +226,18 @@ static void scull_pipe_wake(struct scull_pipe_end *end)
 		wake_up_interruptible(&end->wait);
 }
 
-/* Tells the far end that its calls may be able to go on. */
-static void scull_pipe_notify(struct scull_pipe_end *far, __poll_t events,
-			      int band)
+/*
+ * Tells the far end that its calls may be able to go on. Pollers get no key that
+ * says what they may do: some take it for an answer and ask no more, and whether
+ * a write would block depends on more than that there is room.
+ */
+static void scull_pipe_notify(struct scull_pipe_end *far, int band)
 {
 	scull_pipe_wake(far);
 	/* Pairs with the barrier in scull_pipe_poll(). */
 	if (waitqueue_active(&far->poll))
-		wake_up_interruptible_poll(&far->poll, events);
+		wake_up_interruptible(&far->poll);
 	kill_fasync(&far->fasync, SIGIO, band);
-}
-
-static void scull_pipe_notify_readers(struct scull_pipe *pipe)
-{
-	scull_pipe_notify(&pipe->reader, EPOLLIN | EPOLLRDNORM, POLL_IN);
-}
-
-static void scull_pipe_notify_writers(struct scull_pipe *pipe)
-{
-	scull_pipe_notify(&pipe->writer, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
 /*
@@ -378,7 +371,7 @@ static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
 		copied = scull_pipe_copy_out(pipe, len, to);
 		if (copied) {
 			scull_pipe_publish(pipe, &pipe->reader, copied);
-			scull_pipe_notify_writers(pipe);
+			scull_pipe_notify(&pipe->writer, POLL_OUT);
 			/* Pairs with the barrier in prepare_to_wait_event(). */
 			if (waitqueue_active(&pipe->sync))
 				wake_up_interruptible_all(&pipe->sync);
@@ -419,7 +412,7 @@ static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
 			return -EFAULT;
 		if (copied) {
 			scull_pipe_publish(pipe, &pipe->writer, copied);
-			scull_pipe_notify_readers(pipe);
+			scull_pipe_notify(&pipe->reader, POLL_IN);
 		}
 		done += copied;
 		if (copied < len)
@@ -611,15 +604,14 @@ static void scull_pipe_open_end(struct scull_pipe_end *end)
  */
 static void scull_pipe_close_end(struct scull_pipe *pipe,
 				 struct scull_pipe_end *end,
-				 struct scull_pipe_end *far, __poll_t events,
-				 int band)
+				 struct scull_pipe_end *far, int band)
 {
 	lockdep_assert_held(&pipe->lock);
 	scull_pipe_set_opens(end, end->opens - 1);
 	if (!scull_pipe_deserted(end))
 		return;
 	wake_up_interruptible_all(&far->wait);
-	wake_up_interruptible_poll(&far->poll, events);
+	wake_up_interruptible(&far->poll);
 	wake_up_interruptible_all(&pipe->sync);
 	kill_fasync(&far->fasync, SIGIO, band);
 }
@@ -631,10 +623,9 @@ static int scull_pipe_release(struct inode *inode, struct file *file)
 	mutex_lock(&pipe->lock);
 	if (file->f_mode & FMODE_WRITE)
 		scull_pipe_close_end(pipe, &pipe->writer, &pipe->reader,
-				     EPOLLIN | EPOLLRDNORM | EPOLLHUP, POLL_IN);
+				     POLL_IN);
 	if (file->f_mode & FMODE_READ)
 		scull_pipe_close_end(pipe, &pipe->reader, &pipe->writer,
-				     EPOLLOUT | EPOLLWRNORM | EPOLLERR,
 				     POLL_OUT);
 	if (!--pipe->opens) {
 		kvfree(pipe->buffer);
