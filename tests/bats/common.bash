@@ -105,6 +105,16 @@ log_since() {
 	dmesg | sed -e "1,/$mark/d" | grep scull
 }
 
+# log_has REGEX: since log_mark scull has said so
+log_has() {
+	local said
+	said=$(log_since)
+	if ! grep -q -E -e "$1" <<<"$said"; then
+		printf 'expected in the kernel log: %s\nbut it has: %s\n' "$1" "$said"
+		return 1
+	fi
+}
+
 # in_private_mounts SCRIPT ARGUMENTS...: run SCRIPT with sh where what it mounts
 # is seen by nobody else and gone afterwards
 in_private_mounts() {

@@ -25,8 +25,7 @@ refused() {
 	log_mark
 	run -1 insmod "$ko" "$1"
 	nothing_left
-	log_since
-	log_since | grep -w -e "${1%%=*}" | grep -e "[^0-9-]${1#*=}\b" | grep -w -e "$2" | grep -q -w -e "$3"
+	log_has "${1%%=*}\b.*[^0-9-]${1#*=}\b.*\b$2\b.*\b$3\b"
 }
 
 nothing_left() {
@@ -102,7 +101,7 @@ works() {
 	log_mark
 	run -1 insmod "$ko" scull_minor=1048575 scull_nr_devs=2
 	nothing_left
-	log_since | grep -q -w scull_minor
+	log_has '\bscull_minor\b'
 }
 
 @test "scull_major outside what fits a major number fails the load and says so" {
@@ -125,8 +124,7 @@ works() {
 	run -1 insmod "$ko" scull_major=1
 	output_has "Device or resource busy"
 	nothing_left
-	log_since
-	log_since | grep -w scull_major | grep -w -q 1
+	log_has '\bscull_major\b.*\b1\b'
 }
 
 @test "the smallest quantum and qset work" {

@@ -21,7 +21,7 @@ setup() {
 
 # shape: a map with its addresses, which differ from load to load, as @
 shape() {
-	sed -E -e 's/(item|qset) at [0-9a-f]+/\1 at @/g' -e 's/^(    [ 0-9]{4}): +[0-9a-f]+$/\1: @/' "$@"
+	sed -E -e 's/(item|qset) at [0-9a-f]+/\1 at @/g' -e 's/^( +[0-9]+): +[0-9a-f]+$/\1: @/' "$@"
 }
 
 @test "an empty device is an empty line and a line with its sizes" {
@@ -61,7 +61,7 @@ shape() {
 		  item at @, qset at @
 		       0: @
 		       7: @
-		    1000: @
+		     1000: @
 	END
 }
 
@@ -94,8 +94,8 @@ shape() {
 
 @test "emptying a device empties its map" {
 	fresh
-	cp /etc/services /dev/scull0
-	grep -q "^Device 0: qset 1000, q 4000, sz $(stat -L -c %s /etc/services)$" /proc/scullmem
+	cp README.md /dev/scull0
+	grep -q "^Device 0: qset 1000, q 4000, sz $(stat -c %s README.md)$" /proc/scullmem
 	: >/dev/scull0
 	grep -q '^Device 0: qset 1000, q 4000, sz 0$' /proc/scullmem
 	same 0 "$(grep -c '^  item at' /proc/scullmem)"
@@ -105,7 +105,7 @@ shape() {
 	fresh
 	printf x | dd of=/dev/scull0 bs=1 seek=1G status=none
 	same 1 "$(grep -c '^  item at' /proc/scullmem)"
-	same 1 "$(grep -c '^    [ 0-9]*:' /proc/scullmem)"
+	same 1 "$(grep -c '^ *[0-9]*: ' /proc/scullmem)"
 }
 
 @test "there is one heading for each device" {
