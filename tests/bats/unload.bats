@@ -68,6 +68,12 @@ teardown() {
 	./scull_unload
 }
 
+@test "what a shell had open when it became scull_unload is not in the way" {
+	run -0 bash -c 'exec 5</dev/scull0 && exec ./scull_unload'
+	same "" "$output"
+	run ! is_loaded
+}
+
 @test "unloading twice is refused" {
 	./scull_unload
 	run -1 ./scull_unload
