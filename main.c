@@ -117,37 +117,41 @@ static int scull_param_get(char *buffer, const struct kernel_param *kp)
 	return sysfs_emit(buffer, "%d\n", READ_ONCE(setting->value));
 }
 
-/* The names that module_param() looks for. */
-static const struct kernel_param_ops param_ops_scull_setting = {
+static const struct kernel_param_ops scull_param_ops = {
 	.set = scull_param_set,
 	.get = scull_param_get,
 };
 
-#define param_check_scull_setting(name, p) \
-	__param_check(name, p, struct scull_setting)
-
-module_param(scull_major, scull_setting, 0444);
+module_param_cb(scull_major, &scull_param_ops, &scull_major, 0444);
+__MODULE_PARM_TYPE(scull_major, "int");
 MODULE_PARM_DESC(scull_major, "major number, 0 to 511; 0: the kernel chooses");
 
-module_param(scull_minor, scull_setting, 0444);
+module_param_cb(scull_minor, &scull_param_ops, &scull_minor, 0444);
+__MODULE_PARM_TYPE(scull_minor, "int");
 MODULE_PARM_DESC(scull_minor, "first minor number");
 
-module_param(scull_nr_devs, scull_setting, 0444);
+module_param_cb(scull_nr_devs, &scull_param_ops, &scull_nr_devs, 0444);
+__MODULE_PARM_TYPE(scull_nr_devs, "int");
 MODULE_PARM_DESC(scull_nr_devs, "number of bare devices, 0 to 256");
 
-module_param(scull_p_nr_devs, scull_setting, 0444);
+module_param_cb(scull_p_nr_devs, &scull_param_ops, &scull_p_nr_devs, 0444);
+__MODULE_PARM_TYPE(scull_p_nr_devs, "int");
 MODULE_PARM_DESC(scull_p_nr_devs, "number of pipes, 0 to 256");
 
-module_param(scull_quantum, scull_setting, 0444);
+module_param_cb(scull_quantum, &scull_param_ops, &scull_quantum, 0444);
+__MODULE_PARM_TYPE(scull_quantum, "int");
 MODULE_PARM_DESC(scull_quantum, "bytes in a quantum, from 1 to the most that kmalloc() gives");
 
-module_param(scull_qset, scull_setting, 0444);
+module_param_cb(scull_qset, &scull_param_ops, &scull_qset, 0444);
+__MODULE_PARM_TYPE(scull_qset, "int");
 MODULE_PARM_DESC(scull_qset, "quanta in a set, 1 to 65536");
 
-module_param(scull_p_buffer, scull_setting, 0444);
+module_param_cb(scull_p_buffer, &scull_param_ops, &scull_p_buffer, 0444);
+__MODULE_PARM_TYPE(scull_p_buffer, "int");
 MODULE_PARM_DESC(scull_p_buffer, "bytes that a pipe holds, 1 to 16777216");
 
-module_param(scull_p_fifo, scull_setting, 0444);
+module_param_cb(scull_p_fifo, &scull_param_ops, &scull_p_fifo, 0444);
+__MODULE_PARM_TYPE(scull_p_fifo, "int");
 MODULE_PARM_DESC(scull_p_fifo, "1: pipes open, end and break as in fifo(7); 0: as in the book");
 
 /*
