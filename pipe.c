@@ -611,7 +611,7 @@ static void scull_pipe_close_end(struct scull_pipe *pipe,
 	if (!scull_pipe_deserted(end))
 		return;
 	wake_up_interruptible_all(&far->wait);
-	wake_up_interruptible(&far->poll);
+	wake_up_interruptible_all(&far->poll);
 	wake_up_interruptible_all(&pipe->sync);
 	kill_fasync(&far->fasync, SIGIO, band);
 }
