@@ -275,14 +275,18 @@ struct scull_privates {
 	struct delayed_work sweeper;
 };
 
-/* Is this the session that owns the terminal? A number would not tell. */
+/*
+ * Is this the session that owns the terminal? Who closes his terminal loses it,
+ * though the terminal goes on naming his session: but one that nobody has open
+ * is never opened again, for the next open makes a new one.
+ */
 static bool scull_tty_is_owned(struct tty_struct *tty, struct pid *session)
 {
 	unsigned long flags;
 	bool owned;
 
 	spin_lock_irqsave(&tty->ctrl.lock, flags);
-	owned = session && tty->ctrl.session == session;
+	owned = READ_ONCE(tty->count) && tty->ctrl.session == session;
 	spin_unlock_irqrestore(&tty->ctrl.lock, flags);
 	return owned;
 }
@@ -420,7 +424,7 @@ scull_private_of_caller(struct scull_privates *privates)
 	rcu_read_lock();
 	session = get_pid(task_session(current));
 	rcu_read_unlock();
-	if (scull_tty_is_owned(tty, session))
+	if (session && scull_tty_is_owned(tty, session))
 		private = scull_private_enter(privates, tty, session);
 	put_pid(session);
 	tty_kref_put(tty);
