@@ -8,14 +8,13 @@
 load common
 
 setup_file() {
-	needs_module
-	fresh
+	as_found
 	seq 1 400000 >"$BATS_FILE_TMPDIR/long"
 	seq 7 777 >"$BATS_FILE_TMPDIR/short"
 }
 
 teardown_file() {
-	fresh
+	as_found
 }
 
 setup() {

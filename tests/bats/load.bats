@@ -6,12 +6,8 @@
 
 load common
 
-setup_file() {
-	needs_module
-}
-
 teardown_file() {
-	fresh
+	as_found
 }
 
 setup() {

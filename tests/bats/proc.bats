@@ -6,12 +6,11 @@
 load common
 
 setup_file() {
-	needs_module
-	fresh
+	as_found
 }
 
 teardown_file() {
-	fresh
+	as_found
 }
 
 setup() {

@@ -6,7 +6,7 @@
 load common
 
 teardown_file() {
-	fresh
+	as_found
 }
 
 setup() {
