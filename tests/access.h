@@ -220,17 +220,33 @@ static inline void close_devices(void)
 			close(fd);
 }
 
+/* read() and write() that a signal does not end. */
+static inline bool next_order(int line, struct order *order)
+{
+	ssize_t n;
+
+	do
+		n = read(line, order, sizeof(*order));
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(*order) && order->act;
+}
+
+static inline void report(int line, const struct reply *reply)
+{
+	while (write(line, reply, sizeof(*reply)) < 0 && errno == EINTR)
+		;
+}
+
 static inline void take_orders(int line)
 {
 	struct order order;
 	struct reply reply;
 
-	while (read(line, &order, sizeof(order)) == sizeof(order) && order.act) {
+	while (next_order(line, &order)) {
 		errno = 0;
 		reply.ret = order.act(order.a, order.b);
 		reply.err = errno;
-		if (write(line, &reply, sizeof(reply)) != sizeof(reply))
-			break;
+		report(line, &reply);
 	}
 	_exit(0);
 }
@@ -255,7 +271,7 @@ static inline struct actor hire(void (*prepare)(void *arg), void *arg)
 		sys(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		if (getppid() != parent)
 			_exit(1);
-		write(ends[1], &(struct reply){ 0 }, sizeof(struct reply));
+		report(ends[1], &(struct reply){ 0 });
 		take_orders(ends[1]);
 	}
 	close(ends[1]);
@@ -357,7 +373,11 @@ static inline bool waits(const struct actor *actor)
 static inline void wait_in_open(const struct actor *actor, enum device which,
 				int flags)
 {
+	int looks;
+
 	order(actor, do_open, which, flags);
+	for (looks = 0; looks < 100 && !waits(actor); looks++)
+		sched_yield();
 	wait_until(waits(actor), 30, "the open does not wait: %s",
 		   answered(actor) ? "it returned" : "nor did it return");
 }
