@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/mount.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -118,6 +119,16 @@ static inline void begin(enum device which)
 		skip("this module has no %s", device_names[which]);
 	wait_until(!try_to_empty(which), 30, "%s is taken: %s",
 		   device_names[which], strerror(errno));
+}
+
+/* The directory of the ptys, which actors have to know before there are any. */
+static inline int pts(void)
+{
+	static int dir = -1;
+
+	if (dir < 0)
+		dir = sys(open("/dev/pts", O_PATH | O_DIRECTORY));
+	return dir;
 }
 
 /* --- what is done to an open device; good for actors --- */
@@ -251,17 +262,30 @@ static inline void take_orders(int line)
 	_exit(0);
 }
 
-/* An actor who gets ready by @prepare, and dies with the case. */
-static inline struct actor hire(void (*prepare)(void *arg), void *arg)
+/* fork(), with a process number of our choice if it is not 0. */
+static inline pid_t fork_as(pid_t number)
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uintptr_t)&number,
+		.set_tid_size = 1,
+	};
+
+	fflush(stdout);
+	return number ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
+}
+
+static inline struct actor hire_as(pid_t number, void (*prepare)(void *arg),
+				   void *arg)
 {
 	pid_t parent = getpid();
 	struct actor actor;
 	int ends[2];
 
 	nodes();
+	pts();
 	sys(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends));
-	fflush(stdout);
-	actor.pid = sys(fork());
+	actor.pid = sys(fork_as(number));
 	if (!actor.pid) {
 		close(ends[0]);
 		close_devices();
@@ -279,6 +303,12 @@ static inline struct actor hire(void (*prepare)(void *arg), void *arg)
 	expect(read(actor.line, &(struct reply){ 0 }, sizeof(struct reply)) > 0,
 	       "process %d was not ready", (int)actor.pid);
 	return actor;
+}
+
+/* An actor who gets ready by @prepare, and dies with the case. */
+static inline struct actor hire(void (*prepare)(void *arg), void *arg)
+{
+	return hire_as(0, prepare, arg);
 }
 
 static inline struct actor hire_user(uid_t uid)
@@ -335,6 +365,16 @@ static inline void kill_actor(struct actor *actor)
 	sys(kill(actor->pid, SIGKILL));
 	expect_ret(waitpid(actor->pid, NULL, 0), actor->pid);
 	close(actor->line);
+}
+
+/* The actor's descriptor @fd, in this process too: passed on in one step. */
+static inline int copy_fd(const struct actor *a, int fd)
+{
+	int process = sys(syscall(SYS_pidfd_open, a->pid, 0));
+	int copy = sys(syscall(SYS_pidfd_getfd, process, fd, 0));
+
+	close(process);
+	return copy;
 }
 
 /* Does the process sleep, in this state, in an open()? */
@@ -414,6 +454,48 @@ static inline void pass(struct gate *gate)
 					phase, &limit, NULL, 0) ||
 			       errno == EAGAIN || errno == EINTR,
 			       "another process did not come within 30 seconds");
+}
+
+/* --- terminals --- */
+
+struct terminal {
+	int master;		/* of a pty, or -1 */
+	int dir;		/* where the node is */
+	int number;
+	char name[32];
+};
+
+/* A new pty of the devpts that is mounted at @dir, with @ptmx for its master. */
+static inline struct terminal new_pty_in(int ptmx_dir, const char *ptmx, int dir)
+{
+	struct terminal t = { .dir = dir };
+	int unlocked = 0;
+
+	t.master = sys(openat(ptmx_dir, ptmx, O_RDWR | O_NOCTTY));
+	sys(ioctl(t.master, TIOCSPTLCK, &unlocked));
+	sys(ioctl(t.master, TIOCGPTN, &t.number));
+	snprintf(t.name, sizeof(t.name), "%d", t.number);
+	return t;
+}
+
+static inline struct terminal new_pty(void)
+{
+	return new_pty_in(AT_FDCWD, "/dev/ptmx", pts());
+}
+
+static inline int open_terminal(const struct terminal *t)
+{
+	return openat(t->dir, t->name, O_RDWR | O_NOCTTY | O_NONBLOCK);
+}
+
+/* Makes the caller the leader of a session on the terminal. */
+static inline void on_terminal(void *arg)
+{
+	int fd;
+
+	sys(setsid());
+	fd = sys(open_terminal(arg));
+	sys(ioctl(fd, TIOCSCTTY, 0));
 }
 
 #endif

@@ -277,16 +277,6 @@ static long do_dup(long fd, long unused)
 	return dup(fd);
 }
 
-/* The actor's descriptor @fd, in this process: passing it on in one step. */
-static int copy_fd(const struct actor *a, int fd)
-{
-	int process = sys(syscall(SYS_pidfd_open, a->pid, 0));
-	int copy = sys(syscall(SYS_pidfd_getfd, process, fd, 0));
-
-	close(process);
-	return copy;
-}
-
 static long do_adopt(long pid, long fd)
 {
 	return copy_fd(&(struct actor){ .pid = pid }, fd);
