@@ -426,7 +426,7 @@ END_TEST
 
 #ifndef IOCTL32
 #define SHIFTERS 4
-#define SHIFTS 2000
+#define SHIFTS 20000
 
 /* Each value that is put in comes out once: nothing is lost between two. */
 static void shift_values(int me, void *arg)
