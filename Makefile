@@ -7,7 +7,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 sources := Kbuild $(wildcard *.c *.h)
 
-.PHONY: all module demo check vm lint clean help
+.PHONY: all module demo check vm bench lint clean help
 
 all: module
 
@@ -47,6 +47,11 @@ vm:
 check:
 	tests/check
 
+# What is quick on the smallest kernel says most.
+bench: KERNEL := $(if $(filter file,$(origin KERNEL)),lean,$(KERNEL))
+bench:
+	tests/bench
+
 lint:
 	tests/lint
 
@@ -64,5 +69,6 @@ help:
 	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
 	@echo '  MODULE=path.ko     judge this module in place of ours'
 	@echo '  HOST=1             on this machine itself'
+	@echo 'make bench         measure scull against its peers, on the kernel lean'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
 	@echo 'make clean         remove everything built'
