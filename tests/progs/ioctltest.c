@@ -11,6 +11,8 @@
  * SCULL_P_IOC before them. Changing a value needs CAP_SYS_ADMIN and takes
  * effect when a device is next trimmed.
  */
+#include "../../scull.h"	/* first: it needs nothing else */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,8 +20,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
-
-#include "../../scull.h"
 
 /* The ways in which a command takes and gives its value. */
 enum form { NOTHING, VALUE_IN, VALUE_OUT, VALUE_BOTH,
