@@ -52,10 +52,13 @@
 #define SCULL_PIPE_PIECE	8192
 
 /*
- * How often a call looks at the other end, seen inside a call of its own,
- * before it goes to sleep: less than going to sleep and being woken costs.
+ * How often a call looks at the other end before it goes to sleep: the most
+ * there is, and the most in a row without seeing a call there. The latter lasts
+ * about as long as it takes to return from one call and make the next; both are
+ * less than going to sleep and being woken cost.
  */
 #define SCULL_PIPE_SPINS	500
+#define SCULL_PIPE_GAP		50
 
 /**
  * struct scull_pipe_end - one end of a pipe
@@ -237,7 +240,8 @@ static void scull_pipe_notify(struct scull_pipe_end *far, int band)
 	/* Pairs with the barrier in scull_pipe_poll(). */
 	if (waitqueue_active(&far->poll))
 		wake_up_interruptible(&far->poll);
-	kill_fasync(&far->fasync, SIGIO, band);
+	if (far->fasync)
+		kill_fasync(&far->fasync, SIGIO, band);
 }
 
 /*
@@ -260,19 +264,23 @@ static void scull_pipe_publish(struct scull_pipe *pipe,
 }
 
 /*
- * Watches for a moment whether the other end, being inside a call, is about to
- * publish something. Sleeping and being woken takes far longer.
+ * Watches for a moment whether the other end, being inside a call or between
+ * two, is about to publish something. Sleeping and being woken takes far longer.
  */
 static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 			    struct scull_pipe_end *far)
 {
-	unsigned int i;
+	unsigned int i, seen = 0;
 
-	for (i = 0; i < SCULL_PIPE_SPINS && mutex_is_locked(&far->lock); i++) {
+	for (i = 0; i < SCULL_PIPE_SPINS; i++) {
 		if (scull_pipe_ready(waiter))
 			return true;
+		if (mutex_is_locked(&far->lock))
+			seen = i;
+		else if (i - seen >= SCULL_PIPE_GAP)
+			break;
 		if (need_resched())
-			return false;
+			break;
 		cpu_relax();
 	}
 	return false;
