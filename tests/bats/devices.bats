@@ -264,6 +264,23 @@ last_line_is() {
 	cmp "$tmp/followed" "$dev"
 }
 
+@test "tail -f goes on where it was when a device is emptied and grows again" {
+	echo 123456789 >"$dev"
+	tail -f "$dev" >"$tmp/followed" 3>&- &
+	follower=$!
+	within 60 last_line_is 123456789 "$tmp/followed"
+	echo abc >"$dev"
+	echo defghijklmn >>"$dev"
+	within 60 last_line_is jklmn "$tmp/followed"
+	same "123456789 jklmn" "$(paste -s -d ' ' "$tmp/followed")"
+}
+
+@test "stat and ls know no size: the node has none" {
+	cp "$long" "$dev"
+	same 0 "$(stat -c %s "$dev")"
+	same "$(stat -c %s "$long")" "$(size "$dev")"
+}
+
 @test "tar: a directory through a device and back" {
 	needs tar
 	mkdir "$tmp/in" "$tmp/out"
