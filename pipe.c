@@ -229,19 +229,71 @@ static void scull_pipe_wake(struct scull_pipe_end *end)
 		wake_up_interruptible(&end->wait);
 }
 
+/* What poll() says of the reader's end. */
+static __poll_t scull_pipe_reader_events(struct scull_pipe *pipe)
+{
+	bool deserted = scull_pipe_deserted(&pipe->writer);
+
+	if (scull_pipe_used(pipe))
+		return EPOLLIN | EPOLLRDNORM;
+	if (deserted && READ_ONCE(pipe->writer.opened))
+		return EPOLLHUP;
+	return 0;
+}
+
 /*
- * Tells the far end that its calls may be able to go on. Pollers get no key that
- * says what they may do: some take it for an answer and ask no more, and whether
- * a write would block depends on more than that there is room.
+ * What poll() says of the writer's end: that he may write only if a write that
+ * must be whole finds room.
  */
-static void scull_pipe_notify(struct scull_pipe_end *far, int band)
+static __poll_t scull_pipe_writer_events(struct scull_pipe *pipe)
+{
+	__poll_t events = 0;
+
+	if (pipe->capacity - scull_pipe_used(pipe) >= pipe->unit)
+		events |= EPOLLOUT | EPOLLWRNORM;
+	if (scull_pipe_deserted(&pipe->reader))
+		events |= EPOLLERR;
+	return events;
+}
+
+static __poll_t scull_pipe_events(struct scull_pipe *pipe,
+				  const struct scull_pipe_end *end)
+{
+	return end == &pipe->reader ? scull_pipe_reader_events(pipe) :
+				      scull_pipe_writer_events(pipe);
+}
+
+/*
+ * Tells pollers of an end what is true now and nothing else: some take it for
+ * the answer and ask no more. @nr of those who want only one told are; 0 is all.
+ */
+static void scull_pipe_tell(struct scull_pipe *pipe, struct scull_pipe_end *end,
+			    int nr)
+{
+	__poll_t events = scull_pipe_events(pipe, end);
+
+	if (events)
+		__wake_up(&end->poll, TASK_INTERRUPTIBLE, nr,
+			  poll_to_key(events));
+}
+
+static void scull_pipe_signal(struct scull_pipe *pipe,
+			      struct scull_pipe_end *end)
+{
+	if (end->fasync)
+		kill_fasync(&end->fasync, SIGIO,
+			    end == &pipe->reader ? POLL_IN : POLL_OUT);
+}
+
+/* Tells the far end, after a publish, that its calls may be able to go on. */
+static void scull_pipe_notify(struct scull_pipe *pipe,
+			      struct scull_pipe_end *far)
 {
 	scull_pipe_wake(far);
 	/* Pairs with the barrier in scull_pipe_poll(). */
 	if (waitqueue_active(&far->poll))
-		wake_up_interruptible(&far->poll);
-	if (far->fasync)
-		kill_fasync(&far->fasync, SIGIO, band);
+		scull_pipe_tell(pipe, far, 1);
+	scull_pipe_signal(pipe, far);
 }
 
 /*
@@ -379,7 +431,7 @@ static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
 		copied = scull_pipe_copy_out(pipe, len, to);
 		if (copied) {
 			scull_pipe_publish(pipe, &pipe->reader, copied);
-			scull_pipe_notify(&pipe->writer, POLL_OUT);
+			scull_pipe_notify(pipe, &pipe->writer);
 			/* Pairs with the barrier in prepare_to_wait_event(). */
 			if (waitqueue_active(&pipe->sync))
 				wake_up_interruptible_all(&pipe->sync);
@@ -420,7 +472,7 @@ static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
 			return -EFAULT;
 		if (copied) {
 			scull_pipe_publish(pipe, &pipe->writer, copied);
-			scull_pipe_notify(&pipe->reader, POLL_IN);
+			scull_pipe_notify(pipe, &pipe->reader);
 		}
 		done += copied;
 		if (copied < len)
@@ -497,8 +549,6 @@ static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
 static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)
 {
 	struct scull_pipe *pipe = file->private_data;
-	bool no_writer, no_reader;
-	unsigned int used;
 	__poll_t mask = 0;
 
 	if (file->f_mode & FMODE_READ)
@@ -508,21 +558,10 @@ static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)
 	/* Pairs with smp_mb() in scull_pipe_publish(). */
 	smp_mb();
 
-	no_writer = scull_pipe_deserted(&pipe->writer);
-	no_reader = scull_pipe_deserted(&pipe->reader);
-	used = scull_pipe_used(pipe);
-	if (file->f_mode & FMODE_READ) {
-		if (used)
-			mask |= EPOLLIN | EPOLLRDNORM;
-		else if (no_writer && READ_ONCE(pipe->writer.opened))
-			mask |= EPOLLHUP;
-	}
-	if (file->f_mode & FMODE_WRITE) {
-		if (pipe->capacity - used >= pipe->unit)
-			mask |= EPOLLOUT | EPOLLWRNORM;
-		if (no_reader)
-			mask |= EPOLLERR;
-	}
+	if (file->f_mode & FMODE_READ)
+		mask |= scull_pipe_reader_events(pipe);
+	if (file->f_mode & FMODE_WRITE)
+		mask |= scull_pipe_writer_events(pipe);
 	return mask;
 }
 
@@ -612,16 +651,16 @@ static void scull_pipe_open_end(struct scull_pipe_end *end)
  */
 static void scull_pipe_close_end(struct scull_pipe *pipe,
 				 struct scull_pipe_end *end,
-				 struct scull_pipe_end *far, int band)
+				 struct scull_pipe_end *far)
 {
 	lockdep_assert_held(&pipe->lock);
 	scull_pipe_set_opens(end, end->opens - 1);
 	if (!scull_pipe_deserted(end))
 		return;
 	wake_up_interruptible_all(&far->wait);
-	wake_up_interruptible_all(&far->poll);
+	scull_pipe_tell(pipe, far, 0);
 	wake_up_interruptible_all(&pipe->sync);
-	kill_fasync(&far->fasync, SIGIO, band);
+	scull_pipe_signal(pipe, far);
 }
 
 static int scull_pipe_release(struct inode *inode, struct file *file)
@@ -630,11 +669,9 @@ static int scull_pipe_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&pipe->lock);
 	if (file->f_mode & FMODE_WRITE)
-		scull_pipe_close_end(pipe, &pipe->writer, &pipe->reader,
-				     POLL_IN);
+		scull_pipe_close_end(pipe, &pipe->writer, &pipe->reader);
 	if (file->f_mode & FMODE_READ)
-		scull_pipe_close_end(pipe, &pipe->reader, &pipe->writer,
-				     POLL_OUT);
+		scull_pipe_close_end(pipe, &pipe->reader, &pipe->writer);
 	if (!--pipe->opens) {
 		kvfree(pipe->buffer);
 		pipe->buffer = NULL;
