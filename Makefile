@@ -5,7 +5,8 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-sources := Kbuild $(wildcard *.c *.h)
+# What kbuild makes here beside the sources is for one kernel only.
+sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 
 .PHONY: all module demo check vm bench lint clean help
 
