@@ -359,17 +359,6 @@ odd_sizes='1 4999
 	cmp "$long" "$tmp/out"
 }
 
-@test "FIFO: socat talks to another process through two pipes" {
-	needs socat
-	fifo
-	# Each opens the two in the same order, or both would wait forever.
-	tr '[:lower:]' '[:upper:]' >/dev/scullpipe1 </dev/scullpipe0 3>&- &
-	yes question | head -c 100000 |
-		socat -t 1000 - '/dev/scullpipe1,rdonly!!/dev/scullpipe0,wronly' 3>&- >"$tmp/answer"
-	wait $!
-	yes QUESTION | head -c 100000 | cmp - "$tmp/answer"
-}
-
 @test "FIFO: pv on both ends, by splice and by read and write" {
 	needs pv
 	fifo
