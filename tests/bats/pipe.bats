@@ -407,12 +407,12 @@ odd_sizes='1 4999
 	same world "$(cat "$tmp/out")"
 }
 
-@test "FIFO: the model tests hold there too" {
+@test "FIFO: the bytes are those of the model there too" {
 	fifo
 	if [ ! -x build/tests/test_pipe_model ]; then
 		skip "test_pipe_model is not built"
 	fi
-	SCULL_PIPE_OPS=12000 run build/tests/test_pipe_model
+	SCULL_PIPE_OPS=12000 run build/tests/test_pipe_model "one process"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
