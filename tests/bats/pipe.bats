@@ -510,6 +510,8 @@ smallest_torn() {
 	thief=$!
 	run "$(tool)" -n 2000000 -t 60 "$dev"
 	kill "$thief"
+	# Its last head may still wait for a byte, and hold the module.
+	echo >&8
 	echo "$output"
 	[ "$status" -eq 1 ]
 	output_has "BROKEN"
