@@ -14,12 +14,12 @@
  * under the lock and published with a single store.
  *
  * No wakeup is lost. Who has to wait queues himself at his end, passes a full
- * barrier (in prepare_to_wait_exclusive(), for a poller the one in
- * scull_pipe_poll()) and looks at the other end's index again before he sleeps.
- * Who publishes an index stores it, passes a full barrier (the smp_mb() in
- * scull_pipe_publish()) and looks whether somebody is queued. So at least one of
- * them sees what the other did. Whether the ring was empty or full before says
- * nothing here: the other end may have looked before or after it was.
+ * barrier (in prepare_to_wait_exclusive(), in scull_pipe_poll(), for fsync() in
+ * prepare_to_wait_event()) and looks at the other end's index again before he
+ * sleeps. Who publishes an index stores it, passes a full barrier (the smp_mb()
+ * in scull_pipe_publish()) and looks whether somebody is queued. So at least one
+ * of them sees what the other did. Whether the ring was empty or full before
+ * says nothing here: the other end may have looked before or after it was.
  *
  * Nobody is stranded. Waits are exclusive, one publish wakes one waiter, and a
  * waiter's own wake function lets a wake pass by to the next in the queue if he
@@ -65,18 +65,25 @@
  * @lock:	held by the call that is moving bytes at this end
  * @index:	where in the ring that call goes on; changed under @lock, read
  *		by the other end without it
+ * @seen:	the other end's index when it was last looked at from here, under
+ *		@lock
  * @moved:	bytes that ever went through this end; changed under @lock
  * @wait:	calls that wait for the other end's index
  * @poll:	pollers of this end
  * @fasync:	who wants SIGIO when this end can go on
  * @opens:	open files that may use this end; changed under the pipe's lock
  * @opened:	how many there ever were while the pipe was open; likewise
+ *
+ * What each call at this end writes lies in one cache line, what each call at
+ * the other end reads in another, which hardly ever changes.
  */
 struct scull_pipe_end {
-	struct mutex lock;	/* @index, @moved */
+	struct mutex lock;	/* @index, @seen, @moved */
 	unsigned int index;
+	unsigned int seen;
 	atomic64_t moved;
-	wait_queue_head_t wait;
+
+	wait_queue_head_t wait ____cacheline_aligned_in_smp;
 	wait_queue_head_t poll;
 	struct fasync_struct *fasync;
 	unsigned int opens;
@@ -111,17 +118,11 @@ struct scull_pipe {
 	struct scull_pipe_end writer;
 };
 
-/*
- * Bytes between two indices. Who owns neither end may see them from different
- * moments; what he computes is capped to be at least possible.
- */
+/* Bytes between two indices. */
 static unsigned int scull_pipe_distance(const struct scull_pipe *pipe,
 					unsigned int head, unsigned int tail)
 {
-	unsigned int used = head >= tail ? head - tail :
-					   head + 2 * pipe->capacity - tail;
-
-	return min(used, pipe->capacity);
+	return head >= tail ? head - tail : head + 2 * pipe->capacity - tail;
 }
 
 static unsigned int scull_pipe_advance(const struct scull_pipe *pipe,
@@ -145,11 +146,46 @@ static unsigned int scull_pipe_index(struct scull_pipe_end *end)
 	return smp_load_acquire(&end->index);
 }
 
-/* Bytes in the ring, for any caller. */
+/*
+ * Bytes that the reader can take, if he holds his lock. He looks at the writer's
+ * index only if what he saw of it last leaves him less than he wants: while the
+ * writer is at work, each look costs both of them a cache miss.
+ */
+static unsigned int scull_pipe_data(struct scull_pipe *pipe, size_t wanted)
+{
+	struct scull_pipe_end *end = &pipe->reader;
+	unsigned int data = scull_pipe_distance(pipe, end->seen, end->index);
+
+	if (data >= wanted)
+		return data;
+	end->seen = scull_pipe_index(&pipe->writer);
+	return scull_pipe_distance(pipe, end->seen, end->index);
+}
+
+/* Bytes that the writer can put, likewise. */
+static unsigned int scull_pipe_room(struct scull_pipe *pipe, size_t wanted)
+{
+	struct scull_pipe_end *end = &pipe->writer;
+	unsigned int room = pipe->capacity -
+			    scull_pipe_distance(pipe, end->index, end->seen);
+
+	if (room >= wanted)
+		return room;
+	end->seen = scull_pipe_index(&pipe->reader);
+	return pipe->capacity -
+	       scull_pipe_distance(pipe, end->index, end->seen);
+}
+
+/*
+ * Bytes in the ring, for any caller. Who owns neither end may see the indices
+ * from different moments; what he computes is capped to be at least possible.
+ */
 static unsigned int scull_pipe_used(struct scull_pipe *pipe)
 {
-	return scull_pipe_distance(pipe, scull_pipe_index(&pipe->writer),
-				   scull_pipe_index(&pipe->reader));
+	unsigned int head = scull_pipe_index(&pipe->writer);
+	unsigned int tail = scull_pipe_index(&pipe->reader);
+
+	return min(scull_pipe_distance(pipe, head, tail), pipe->capacity);
 }
 
 /*
@@ -182,27 +218,24 @@ static bool scull_pipe_writable(struct scull_pipe *pipe, unsigned int need)
 	       scull_pipe_deserted(&pipe->reader);
 }
 
-/*
- * One direction of transfer: the end at which a call moves bytes, whether it
- * could move some now, for which @ready takes no lock, and how it does so.
- */
-struct scull_pipe_way {
-	bool (*ready)(struct scull_pipe *pipe, unsigned int need);
-	ssize_t (*move)(struct scull_pipe *pipe, struct iov_iter *iter,
-			unsigned int need);
-};
+/* Could a call that needs @need bytes, of data or of room, go on now? */
+typedef bool scull_pipe_ready_t(struct scull_pipe *pipe, unsigned int need);
 
-/* A call that waits until bytes can move its way: @need of them, or room. */
+/* Moves bytes under the lock of an end; -EAGAIN if it has to wait first. */
+typedef ssize_t scull_pipe_move_t(struct scull_pipe *pipe,
+				  struct iov_iter *iter, unsigned int need);
+
+/* A call that waits until it is ready. */
 struct scull_pipe_waiter {
 	struct wait_queue_entry entry;
 	struct scull_pipe *pipe;
-	const struct scull_pipe_way *way;
+	scull_pipe_ready_t *ready;
 	unsigned int need;
 };
 
 static bool scull_pipe_ready(const struct scull_pipe_waiter *waiter)
 {
-	return waiter->way->ready(waiter->pipe, waiter->need);
+	return waiter->ready(waiter->pipe, waiter->need);
 }
 
 /* Lets a wake pass to the next in the queue if this waiter cannot use it. */
@@ -218,14 +251,21 @@ static int scull_pipe_wake_function(struct wait_queue_entry *entry,
 }
 
 /*
- * Wakes the first of those who wait at an end and can go on. Called after a full
- * barrier if something was published, and by whoever leaves: see "Nobody is
- * stranded" above.
+ * Is anybody in a queue? Asked after a full barrier if something was published.
+ */
+static bool scull_pipe_awaited(struct wait_queue_head *queue)
+{
+	/* Pairs with the barrier of whoever queues himself, then looks. */
+	return waitqueue_active(queue);
+}
+
+/*
+ * Wakes the first of those who wait at an end and can go on. Called after a
+ * publish, and by whoever leaves: see "Nobody is stranded" above.
  */
 static void scull_pipe_wake(struct scull_pipe_end *end)
 {
-	/* Pairs with the barrier in prepare_to_wait_exclusive(). */
-	if (waitqueue_active(&end->wait))
+	if (scull_pipe_awaited(&end->wait))
 		wake_up_interruptible(&end->wait);
 }
 
@@ -280,20 +320,32 @@ static void scull_pipe_tell(struct scull_pipe *pipe, struct scull_pipe_end *end,
 static void scull_pipe_signal(struct scull_pipe *pipe,
 			      struct scull_pipe_end *end)
 {
-	if (end->fasync)
+	if (READ_ONCE(end->fasync))
 		kill_fasync(&end->fasync, SIGIO,
 			    end == &pipe->reader ? POLL_IN : POLL_OUT);
 }
 
-/* Tells the far end, after a publish, that its calls may be able to go on. */
+static noinline void scull_pipe_notify_all(struct scull_pipe *pipe,
+					   struct scull_pipe_end *far)
+{
+	scull_pipe_wake(far);
+	if (scull_pipe_awaited(&far->poll))
+		scull_pipe_tell(pipe, far, 1);
+	scull_pipe_signal(pipe, far);
+	if (scull_pipe_awaited(&pipe->sync))
+		wake_up_interruptible_all(&pipe->sync);
+}
+
+/*
+ * Tells the far end, after a publish, that its calls may be able to go on.
+ * Mostly nobody has asked to be told.
+ */
 static void scull_pipe_notify(struct scull_pipe *pipe,
 			      struct scull_pipe_end *far)
 {
-	scull_pipe_wake(far);
-	/* Pairs with the barrier in scull_pipe_poll(). */
-	if (waitqueue_active(&far->poll))
-		scull_pipe_tell(pipe, far, 1);
-	scull_pipe_signal(pipe, far);
+	if (scull_pipe_awaited(&far->wait) || scull_pipe_awaited(&far->poll) ||
+	    READ_ONCE(far->fasync) || scull_pipe_awaited(&pipe->sync))
+		scull_pipe_notify_all(pipe, far);
 }
 
 /*
@@ -339,20 +391,27 @@ static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 }
 
 /* Waits at @end, holding no lock, until the waiter is ready or has a signal. */
-static int scull_pipe_wait(struct scull_pipe_waiter *waiter,
-			   struct scull_pipe_end *end,
-			   struct scull_pipe_end *far)
+static noinline int scull_pipe_wait(struct scull_pipe *pipe,
+				    struct scull_pipe_end *end,
+				    struct scull_pipe_end *far,
+				    scull_pipe_ready_t *ready,
+				    unsigned int need)
 {
+	struct scull_pipe_waiter waiter = {
+		.pipe	= pipe,
+		.ready	= ready,
+		.need	= need,
+	};
 	int err = 0;
 
-	if (scull_pipe_spin(waiter, far))
+	if (scull_pipe_spin(&waiter, far))
 		return 0;
-	init_wait_entry(&waiter->entry, WQ_FLAG_EXCLUSIVE);
-	waiter->entry.func = scull_pipe_wake_function;
+	init_wait_entry(&waiter.entry, WQ_FLAG_EXCLUSIVE);
+	waiter.entry.func = scull_pipe_wake_function;
 	for (;;) {
-		prepare_to_wait_exclusive(&end->wait, &waiter->entry,
+		prepare_to_wait_exclusive(&end->wait, &waiter.entry,
 					  TASK_INTERRUPTIBLE);
-		if (scull_pipe_ready(waiter))
+		if (scull_pipe_ready(&waiter))
 			break;
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
@@ -360,7 +419,7 @@ static int scull_pipe_wait(struct scull_pipe_waiter *waiter,
 		}
 		schedule();
 	}
-	finish_wait(&end->wait, &waiter->entry);
+	finish_wait(&end->wait, &waiter.entry);
 	return err;
 }
 
@@ -382,142 +441,111 @@ static bool scull_pipe_nonblock(const struct kiocb *iocb)
 	       iocb->ki_filp->f_flags & O_NONBLOCK;
 }
 
-/* Copies out of the ring from @index on, across its wrap. */
-static size_t scull_pipe_copy_out(struct scull_pipe *pipe, size_t len,
-				  struct iov_iter *to)
-{
-	unsigned int offset = scull_pipe_offset(pipe, pipe->reader.index);
-	size_t first = min_t(size_t, len, pipe->capacity - offset);
-	size_t copied = copy_to_iter(pipe->buffer + offset, first, to);
-
-	if (copied == first && len > first)
-		copied += copy_to_iter(pipe->buffer, len - first, to);
-	return copied;
-}
-
-/* Copies into the ring from head on, across its wrap. */
-static size_t scull_pipe_copy_in(struct scull_pipe *pipe, size_t len,
-				 struct iov_iter *from)
-{
-	unsigned int offset = scull_pipe_offset(pipe, pipe->writer.index);
-	size_t first = min_t(size_t, len, pipe->capacity - offset);
-	size_t copied = copy_from_iter(pipe->buffer + offset, first, from);
-
-	if (copied == first && len > first)
-		copied += copy_from_iter(pipe->buffer, len - first, from);
-	return copied;
-}
-
 /*
- * Takes what is in the ring, and what comes while that goes on. Bytes leave the
- * ring only once they are delivered. Returns how many, or -EAGAIN if there was
+ * Takes a piece of what is in the ring, not past its wrap. Bytes leave the ring
+ * only once they are delivered. Returns how many, or -EAGAIN if there was
  * nothing, 0 if there will be nothing, -EFAULT if they could not be delivered.
  */
 static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
 			       unsigned int need)
 {
-	size_t len, copied, done = 0;
-	unsigned int used;
-	bool deserted;
+	unsigned int offset = scull_pipe_offset(pipe, pipe->reader.index);
+	bool deserted = scull_pipe_deserted(&pipe->writer);
+	size_t len, copied;
 
-	lockdep_assert_held(&pipe->reader.lock);
-	do {
-		deserted = scull_pipe_deserted(&pipe->writer);
-		used = scull_pipe_used(pipe);
-		if (!used)
-			return done ? done : deserted ? 0 : -EAGAIN;
-		len = min_t(size_t, iov_iter_count(to), used);
-		len = min_t(size_t, len, SCULL_PIPE_PIECE);
-		copied = scull_pipe_copy_out(pipe, len, to);
-		if (copied) {
-			scull_pipe_publish(pipe, &pipe->reader, copied);
-			scull_pipe_notify(pipe, &pipe->writer);
-			/* Pairs with the barrier in prepare_to_wait_event(). */
-			if (waitqueue_active(&pipe->sync))
-				wake_up_interruptible_all(&pipe->sync);
-		}
-		done += copied;
-		if (copied < len)
-			return done ? done : -EFAULT;
-		cond_resched();
-	} while (iov_iter_count(to) && !signal_pending(current));
-	return done;
+	len = min_t(size_t, iov_iter_count(to), SCULL_PIPE_PIECE);
+	len = min_t(size_t, len, scull_pipe_data(pipe, len));
+	if (!len)
+		return deserted ? 0 : -EAGAIN;
+	len = min_t(size_t, len, pipe->capacity - offset);
+	copied = copy_to_iter(pipe->buffer + offset, len, to);
+	if (!copied)
+		return -EFAULT;
+	scull_pipe_publish(pipe, &pipe->reader, copied);
+	scull_pipe_notify(pipe, &pipe->writer);
+	return copied;
 }
 
 /*
- * Puts into the ring what fits, and what comes to fit while that goes on, but
- * nothing unless there is room for @need bytes, and those @need at once: if they
- * are the whole write and cannot all be read, none of them is taken. Returns how
- * many, or -EAGAIN if there was no room, -EPIPE if nobody is left to read,
- * -EFAULT if the bytes could not be read.
+ * Puts a piece of what fits into the ring, not past its wrap unless that splits
+ * the first @need bytes, and nothing unless there is room for those. They are
+ * published at once, and if they are the whole write and cannot all be read none
+ * of them is. Returns how many bytes, or -EAGAIN if there was no room, -EPIPE if
+ * nobody is left to read, -EFAULT if the bytes could not be read.
  */
 static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
 			      unsigned int need)
 {
-	bool whole = iov_iter_count(from) == need;
-	size_t len, copied, done = 0;
-	unsigned int room;
+	unsigned int offset = scull_pipe_offset(pipe, pipe->writer.index);
+	size_t count = iov_iter_count(from);
+	size_t len, copied;
 
-	lockdep_assert_held(&pipe->writer.lock);
-	do {
-		if (scull_pipe_deserted(&pipe->reader))
-			return done ? done : -EPIPE;
-		room = pipe->capacity - scull_pipe_used(pipe);
-		if (room < need)
-			return done ? done : -EAGAIN;
-		len = min_t(size_t, iov_iter_count(from), room);
-		len = min_t(size_t, len, SCULL_PIPE_PIECE);
-		copied = scull_pipe_copy_in(pipe, len, from);
-		if (copied < len && whole)
+	if (scull_pipe_deserted(&pipe->reader))
+		return -EPIPE;
+	len = min_t(size_t, count, SCULL_PIPE_PIECE);
+	len = min_t(size_t, len, scull_pipe_room(pipe, len));
+	if (len < need)
+		return -EAGAIN;
+	len = min_t(size_t, len, pipe->capacity - offset);
+	copied = copy_from_iter(pipe->buffer + offset, len, from);
+	if (copied < need) {
+		if (copied == len)
+			copied += copy_from_iter(pipe->buffer, need - len,
+						 from);
+		if (!copied || (copied < need && need == count))
 			return -EFAULT;
-		if (copied) {
-			scull_pipe_publish(pipe, &pipe->writer, copied);
-			scull_pipe_notify(pipe, &pipe->reader);
-		}
-		done += copied;
-		if (copied < len)
-			return done ? done : -EFAULT;
-		need = 1;
-		cond_resched();
-	} while (iov_iter_count(from) && !signal_pending(current));
-	return done;
+	}
+	scull_pipe_publish(pipe, &pipe->writer, copied);
+	scull_pipe_notify(pipe, &pipe->reader);
+	return copied;
 }
 
-static const struct scull_pipe_way scull_pipe_reading = {
-	.ready	= scull_pipe_readable,
-	.move	= scull_pipe_take,
-};
-
-static const struct scull_pipe_way scull_pipe_writing = {
-	.ready	= scull_pipe_writable,
-	.move	= scull_pipe_put,
-};
-
-/* Moves bytes one way, after waiting until that is possible if it may wait. */
-static ssize_t scull_pipe_transfer(struct kiocb *iocb, struct iov_iter *iter,
-				   const struct scull_pipe_way *way,
-				   struct scull_pipe_end *end,
-				   struct scull_pipe_end *far,
-				   unsigned int need)
+/*
+ * Moves pieces at an end, which is locked, until the caller has all he wants or
+ * the next piece would have to wait. Returns how many bytes, or what @move said
+ * if there were none.
+ */
+static __always_inline ssize_t
+scull_pipe_move_pieces(struct scull_pipe *pipe, scull_pipe_move_t *move,
+		       struct iov_iter *iter, unsigned int need)
 {
-	struct scull_pipe *pipe = iocb->ki_filp->private_data;
-	struct scull_pipe_waiter waiter;
+	ssize_t moved, done = 0;
+
+	for (;;) {
+		moved = move(pipe, iter, need);
+		if (moved <= 0)
+			return done ? done : moved;
+		done += moved;
+		if (!iov_iter_count(iter) || signal_pending(current))
+			return done;
+		need = 1;
+		cond_resched();
+	}
+}
+
+/*
+ * Moves bytes at an end, after waiting until that is possible if it may wait.
+ * Inlined, so that what differs between the ends is known at compile time.
+ */
+static __always_inline ssize_t
+scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
+		    struct scull_pipe_end *far, scull_pipe_ready_t *ready,
+		    scull_pipe_move_t *move, struct kiocb *iocb,
+		    struct iov_iter *iter, unsigned int need)
+{
 	ssize_t ret;
 
 	if (!iov_iter_count(iter))
 		return 0;
-	waiter.pipe = pipe;
-	waiter.way = way;
-	waiter.need = need;
 	for (;;) {
 		ret = scull_pipe_lock(end, iocb);
 		if (ret)
 			break;
-		ret = way->move(pipe, iter, need);
+		ret = scull_pipe_move_pieces(pipe, move, iter, need);
 		mutex_unlock(&end->lock);
 		if (ret != -EAGAIN || scull_pipe_nonblock(iocb))
 			break;
-		ret = scull_pipe_wait(&waiter, end, far);
+		ret = scull_pipe_wait(pipe, end, far, ready, need);
 		if (ret)
 			break;
 	}
@@ -529,8 +557,9 @@ static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct scull_pipe *pipe = iocb->ki_filp->private_data;
 
-	return scull_pipe_transfer(iocb, to, &scull_pipe_reading, &pipe->reader,
-				   &pipe->writer, 1);
+	return scull_pipe_transfer(pipe, &pipe->reader, &pipe->writer,
+				   scull_pipe_readable, scull_pipe_take, iocb,
+				   to, 1);
 }
 
 static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -539,8 +568,9 @@ static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	unsigned int need = min_t(size_t, iov_iter_count(from), pipe->unit);
 	ssize_t ret;
 
-	ret = scull_pipe_transfer(iocb, from, &scull_pipe_writing,
-				  &pipe->writer, &pipe->reader, need);
+	ret = scull_pipe_transfer(pipe, &pipe->writer, &pipe->reader,
+				  scull_pipe_writable, scull_pipe_put, iocb,
+				  from, need);
 	if (ret == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return ret;
@@ -608,6 +638,7 @@ static int scull_pipe_fsync(struct file *file, loff_t start, loff_t end,
 static void scull_pipe_end_reset(struct scull_pipe_end *end)
 {
 	end->index = 0;
+	end->seen = 0;
 	atomic64_set(&end->moved, 0);
 	end->opened = 0;
 }
