@@ -43,6 +43,7 @@
 
 #include "compat.h"
 #include "internal.h"
+#include "ring.h"
 
 /*
  * How many bytes a long copy moves before it publishes them, so that the other
@@ -102,9 +103,6 @@ struct scull_pipe_end {
  * @sync:	fsync() calls, which wait for readers
  * @reader:	the end that bytes leave by; its index is called tail
  * @writer:	the end that bytes enter by; its index is called head
- *
- * Indices run from 0 to twice @capacity, so that a full ring and an empty one
- * differ: head is tail + @capacity in the one, tail in the other.
  */
 struct scull_pipe {
 	struct mutex lock;	/* opens and closes */
@@ -117,27 +115,6 @@ struct scull_pipe {
 	struct scull_pipe_end reader;
 	struct scull_pipe_end writer;
 };
-
-/* Bytes between two indices. */
-static unsigned int scull_pipe_distance(const struct scull_pipe *pipe,
-					unsigned int head, unsigned int tail)
-{
-	return head >= tail ? head - tail : head + 2 * pipe->capacity - tail;
-}
-
-static unsigned int scull_pipe_advance(const struct scull_pipe *pipe,
-				       unsigned int index, unsigned int len)
-{
-	index += len;
-	return index < 2 * pipe->capacity ? index : index - 2 * pipe->capacity;
-}
-
-/* Where in the buffer an index points. */
-static unsigned int scull_pipe_offset(const struct scull_pipe *pipe,
-				      unsigned int index)
-{
-	return index < pipe->capacity ? index : index - pipe->capacity;
-}
 
 /* Where an end is. What it published may be used after this. */
 static unsigned int scull_pipe_index(struct scull_pipe_end *end)
@@ -154,26 +131,27 @@ static unsigned int scull_pipe_index(struct scull_pipe_end *end)
 static unsigned int scull_pipe_data(struct scull_pipe *pipe, size_t wanted)
 {
 	struct scull_pipe_end *end = &pipe->reader;
-	unsigned int data = scull_pipe_distance(pipe, end->seen, end->index);
+	unsigned int data = scull_ring_used(pipe->capacity, end->seen,
+					    end->index);
 
 	if (data >= wanted)
 		return data;
 	end->seen = scull_pipe_index(&pipe->writer);
-	return scull_pipe_distance(pipe, end->seen, end->index);
+	return scull_ring_used(pipe->capacity, end->seen, end->index);
 }
 
 /* Bytes that the writer can put, likewise. */
 static unsigned int scull_pipe_room(struct scull_pipe *pipe, size_t wanted)
 {
 	struct scull_pipe_end *end = &pipe->writer;
-	unsigned int room = pipe->capacity -
-			    scull_pipe_distance(pipe, end->index, end->seen);
+	unsigned int capacity = pipe->capacity;
+	unsigned int room = capacity -
+			    scull_ring_used(capacity, end->index, end->seen);
 
 	if (room >= wanted)
 		return room;
 	end->seen = scull_pipe_index(&pipe->reader);
-	return pipe->capacity -
-	       scull_pipe_distance(pipe, end->index, end->seen);
+	return capacity - scull_ring_used(capacity, end->index, end->seen);
 }
 
 /*
@@ -185,7 +163,7 @@ static unsigned int scull_pipe_used(struct scull_pipe *pipe)
 	unsigned int head = scull_pipe_index(&pipe->writer);
 	unsigned int tail = scull_pipe_index(&pipe->reader);
 
-	return min(scull_pipe_distance(pipe, head, tail), pipe->capacity);
+	return min(scull_ring_used(pipe->capacity, head, tail), pipe->capacity);
 }
 
 /*
@@ -357,7 +335,7 @@ static void scull_pipe_notify(struct scull_pipe *pipe,
 static void scull_pipe_publish(struct scull_pipe *pipe,
 			       struct scull_pipe_end *end, unsigned int len)
 {
-	unsigned int next = scull_pipe_advance(pipe, end->index, len);
+	unsigned int next = scull_ring_advance(pipe->capacity, end->index, len);
 
 	lockdep_assert_held(&end->lock);
 	/* Pairs with the acquire in scull_pipe_index(). */
@@ -449,7 +427,8 @@ static bool scull_pipe_nonblock(const struct kiocb *iocb)
 static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
 			       unsigned int need)
 {
-	unsigned int offset = scull_pipe_offset(pipe, pipe->reader.index);
+	unsigned int offset = scull_ring_offset(pipe->capacity,
+						pipe->reader.index);
 	bool deserted = scull_pipe_deserted(&pipe->writer);
 	size_t len, copied;
 
@@ -476,7 +455,8 @@ static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
 static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
 			      unsigned int need)
 {
-	unsigned int offset = scull_pipe_offset(pipe, pipe->writer.index);
+	unsigned int offset = scull_ring_offset(pipe->capacity,
+						pipe->writer.index);
 	size_t count = iov_iter_count(from);
 	size_t len, copied;
 
