@@ -20,8 +20,11 @@ module: links
 else
 module: KMOD := $(CURDIR)
 endif
+# A module has to be of the compiler that its kernel is of.
+compiler = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' "$(KDIR)/.config"),CC=clang)
+
 module: headers
-	+$(MAKE) -C $(KDIR) M="$(KMOD)" CONFIG_SCULL=m modules
+	+$(MAKE) -C $(KDIR) M="$(KMOD)" $(compiler) CONFIG_SCULL=m modules
 
 .PHONY: links headers
 links:
@@ -37,7 +40,7 @@ headers:
 
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST
+export KERNEL TESTS MODULE HOST JOBS
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
