@@ -730,8 +730,8 @@ static void __init scull_add_nodes(void)
 		node = device_create(scull_class, NULL, scull_devt(i), NULL,
 				     "%s", scull_minors[i].name);
 		if (IS_ERR(node))
-			pr_warn("cannot make the node of %s: error %ld\n",
-				scull_minors[i].name, PTR_ERR(node));
+			pr_warn("cannot make the node of %s: %pe\n",
+				scull_minors[i].name, node);
 	}
 }
 
