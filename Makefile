@@ -8,7 +8,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # What kbuild makes here beside the sources is for one kernel only.
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 
-.PHONY: all module demo check vm bench lint clean help
+.PHONY: all module demo check check-all coverage vm bench lint clean help
 
 all: module
 
@@ -51,6 +51,12 @@ vm:
 check:
 	tests/check
 
+check-all:
+	tests/check-all
+
+coverage:
+	tests/coverage
+
 # What is quick on the smallest kernel says most.
 bench: KERNEL := $(if $(filter file,$(origin KERNEL)),lean,$(KERNEL))
 bench:
@@ -73,6 +79,9 @@ help:
 	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
 	@echo '  MODULE=path.ko     judge this module in place of ours'
 	@echo '  HOST=1             on this machine itself'
+	@echo '  JOBS=N             so many virtual machines at a time'
+	@echo 'make check-all     the same, and on kernels with debugging aids'
+	@echo 'make coverage      which lines of the module the tests reach'
 	@echo 'make bench         measure scull against its peers, on the kernel lean'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
 	@echo 'make clean         remove everything built'
