@@ -7,29 +7,36 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 # What kbuild makes here beside the sources is for one kernel only.
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
+tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 
-.PHONY: all module demo check check-all coverage vm bench lint clean help
+.PHONY: all module kunit demo check check-all coverage vm bench lint clean help
 
 all: module
 
 # OUT=dir builds in that directory, through links to the sources, so that one
 # checkout holds builds for several kernels side by side.
 ifdef OUT
-module: KMOD := $(abspath $(OUT))
-module: links
+module kunit: KMOD := $(abspath $(OUT))
+module kunit: links
 else
-module: KMOD := $(CURDIR)
+module kunit: KMOD := $(CURDIR)
 endif
+
 # A module has to be of the compiler that its kernel is of.
 compiler = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' "$(KDIR)/.config"),CC=clang)
 
-module: headers
-	+$(MAKE) -C $(KDIR) M="$(KMOD)" $(compiler) CONFIG_SCULL=m modules
+module kunit: headers
+	+$(MAKE) -C $(KDIR) M="$(KMOD)" $(compiler) CONFIG_SCULL=m $(tests) modules
+
+# What kunit builds beside it is a module, also for a kernel that has KUnit
+# built in, and nothing for a kernel without; kbuild knows which it is.
+kunit: tests := 'CONFIG_SCULL_KUNIT_TEST=$$(CONFIG_KUNIT:y=m)'
 
 .PHONY: links headers
 links:
-	mkdir -p "$(OUT)"
+	mkdir -p "$(OUT)/tests/kunit"
 	ln -sf $(foreach file,$(sources),"$(CURDIR)/$(file)") "$(OUT)"
+	ln -sf $(foreach file,$(tests/kunit),"$(CURDIR)/$(file)") "$(OUT)/tests/kunit"
 
 headers:
 	@test -e "$(KDIR)/Makefile" || { \
@@ -65,13 +72,15 @@ bench:
 lint:
 	tests/lint
 
+clean: products := *.o *.ko *.mod *.mod.c .*.cmd *.a modules.order Module.symvers .module-common.o
 clean:
 	rm -rf build
-	rm -f *.o *.ko *.mod *.mod.c .*.cmd *.a modules.order Module.symvers .module-common.o
+	rm -f $(foreach dir,. tests/kunit,$(addprefix $(dir)/,$(products)))
 
 help:
 	@echo 'make               build scull.ko against the running kernel'
 	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
+	@echo 'make kunit         build the KUnit tests too, for a kernel that has KUnit'
 	@echo 'make demo          show scull at work, in a virtual machine'
 	@echo 'make vm            open a shell in that machine, scull loaded'
 	@echo 'make check         run all tests in it'
