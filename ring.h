@@ -10,7 +10,7 @@
 
 /**
  * scull_ring_used - how many bytes are in a ring
- * @capacity:	how many it can hold, at most UINT_MAX / 2
+ * @capacity:	how many it can hold, at most UINT_MAX / 3
  * @head:	where the next byte enters
  * @tail:	where the next byte leaves
  *
