@@ -607,14 +607,21 @@ static bool keep_trial(struct shrink *s, size_t n)
 	return true;
 }
 
-/* Leaves out stretches of @len operations that are not needed. */
+/*
+ * Leaves out stretches of @len operations that are not needed. What comes first
+ * has to bring device and model into a known state.
+ */
 static bool leave_out(struct shrink *s, size_t len)
 {
 	bool shorter = false;
-	size_t at = 1, cut;
+	size_t at = 0, cut;
 
 	while (at < s->n && !tired(s)) {
 		cut = len < s->n - at ? len : s->n - at;
+		if (!at && (cut == s->n || s->ops[cut].kind != s->ops[0].kind)) {
+			at = 1;
+			continue;
+		}
 		memcpy(s->trial, s->ops, at * sizeof(*s->ops));
 		memcpy(s->trial + at, s->ops + at + cut,
 		       (s->n - at - cut) * sizeof(*s->ops));

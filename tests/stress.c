@@ -56,7 +56,7 @@ static const struct {
 	[SPLICE_IN]	= { "splice_in", { EINTR, EAGAIN, ENOMEM, EINVAL } },
 	[ASYNC]		= { "async", { ENOMEM } },
 	[PROC]		= { "proc", { EINTR, ENOMEM } },
-	[UNLOAD]	= { "unload", { EWOULDBLOCK, EBUSY, EPERM } },
+	[UNLOAD]	= { "unload", { EWOULDBLOCK, EBUSY, EPERM, EINTR } },
 };
 
 /* A worker's place: it outlives the worker. */
@@ -65,6 +65,7 @@ struct place {
 	char where[24];		/* device or so */
 	long entered;		/* how many calls it has begun */
 	long done[CALLS], failed[CALLS];
+	long without_memory;	/* calls that failed with ENOMEM */
 };
 
 static struct shared {
@@ -150,6 +151,7 @@ static long leave(long ret, long most)
 	if (ret >= 0)
 		return ret;
 	me->failed[call]++;
+	me->without_memory += err == ENOMEM;
 	for (i = 0; calls[call].may[i]; i++)
 		if (calls[call].may[i] == err)
 			return ret;
@@ -290,7 +292,7 @@ static void do_ioctl(struct file *f)
 		break;
 	case 3:
 		value = change == SCULL_P_IOCTSIZE ? 1 + some(70000) :
-						     64 + some(8000);
+			opt.memcg ? 64 + some(MiB) : 64 + some(8000);
 		leave(ioctl(f->fd, change, some(20) ? value : 0), INT_MAX);
 		break;
 	default:
@@ -447,17 +449,23 @@ static void nothing(int sig)
 {
 }
 
-/* No SA_RESTART: every wait ends in time. */
-static void want_signals(void)
+/* For a worker to inherit, who may get one at once. No SA_RESTART: waits end. */
+static void catch_signals(void)
 {
 	struct sigaction sa = { .sa_handler = nothing };
-	struct itimerval tick = { { 0, TICK_US }, { 0, TICK_US } };
 
 	sigaction(SIGALRM, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
 	sigaction(SIGIO, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+}
+
+/* Every wait ends at the next one. */
+static void want_alarms(void)
+{
+	struct itimerval tick = { { 0, TICK_US }, { 0, TICK_US } };
+
 	setitimer(ITIMER_REAL, &tick, NULL);
 }
 
@@ -512,7 +520,7 @@ static void __attribute__((noreturn)) work(int number)
 		want_terminal();
 	if (number % 4 == 1)
 		become(1000 + number % 8);
-	want_signals();
+	want_alarms();
 	while (!__atomic_load_n(&all->stop, __ATOMIC_SEQ_CST))
 		do_something();
 	_exit(0);
@@ -621,6 +629,16 @@ static long sum(long done[CALLS], long failed[CALLS])
 		ops += done[c];
 	}
 	return ops;
+}
+
+static long without_memory(void)
+{
+	long n = 0;
+	int i;
+
+	for (i = 0; i < opt.procs; i++)
+		n += all->places[i].without_memory;
+	return n;
 }
 
 static long operations(void)
@@ -837,6 +855,7 @@ int main(int argc, char **argv)
 		give_up("/dev/scull0: %s", strerror(errno));
 	if (opt.hotplug && !(plug = fork()))
 		hotplug();
+	catch_signals();
 	for (i = 0; i < opt.procs; i++)
 		pids[i] = start(i);
 	ms = supervise(pids, &ev);
@@ -848,9 +867,9 @@ int main(int argc, char **argv)
 	if (opt.memcg)
 		rmdir(GROUP);
 	again = load_again();
-	printf("stress: %ld operations by %d processes in %lld.%lld s, %ld signals, %ld killed, %ld lost to memory, %d wrong; module %s; mix:",
+	printf("stress: %ld operations by %d processes in %lld.%lld s, %ld signals, %ld killed, %ld without memory, %ld lost to it, %d wrong; module %s; mix:",
 	       operations(), opt.procs, ms / 1000, ms % 1000 / 100, ev.signals,
-	       ev.killed, ev.lost, all->wrong,
+	       ev.killed, without_memory(), ev.lost, all->wrong,
 	       again < 0 ? "left loaded" : again ? "NOT unloaded and loaded again" :
 			   "unloaded and loaded again");
 	print_mix();

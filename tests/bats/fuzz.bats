@@ -154,5 +154,6 @@ refuses() {
 	fi
 	same 0 "$status"
 	tail -n 1 <<<"$output" | sed 's/^/# /' >&3
-	output_has '0 wrong'
+	output_has ', 0 wrong'
+	[ "$(total 'without memory')" -gt 0 ]
 }
