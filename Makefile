@@ -9,7 +9,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 
-.PHONY: all module kunit demo check check-all coverage mutants vm bench lint clean help
+.PHONY: all module kunit demo check check-all coverage mutants soak vm bench lint clean help
 
 all: module
 
@@ -47,7 +47,7 @@ headers:
 
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
@@ -63,6 +63,10 @@ check-all:
 
 coverage:
 	tests/coverage
+
+soak: KERNEL := $(if $(filter file,$(origin KERNEL)),debug,$(KERNEL))
+soak:
+	tests/soak
 
 # Each mutant names its kernel; KERNEL picks those of some.
 mutants: KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
@@ -95,6 +99,7 @@ help:
 	@echo '  HOST=1             on this machine itself'
 	@echo '  JOBS=N             so many virtual machines at a time'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
+	@echo 'make soak          fuzzers and stress, MINUTES=30, on KERNEL=debug'
 	@echo 'make coverage      which lines of the module the tests reach'
 	@echo 'make mutants       see the tests find bugs that are planted for that'
 	@echo '  MUTANTS=name       only this one, or several, of tests/mutants'
