@@ -423,9 +423,17 @@ static long long deadline;
 
 static bool enough(const struct tally *t, long long share)
 {
+	static bool late;
+	static uint64_t asked;
+
 	if (stopped() || (opt.ops && (long long)t->ops >= share))
 		return true;
-	return opt.seconds && t->ops % 64 == 0 && now_ms() >= deadline;
+	/* To ask for the time takes longer than some operations. */
+	if (opt.seconds && !late && t->ops - asked >= 64) {
+		asked = t->ops;
+		late = now_ms() >= deadline;
+	}
+	return late;
 }
 
 /* Processes that share a device leave together. */

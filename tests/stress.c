@@ -21,12 +21,13 @@
 #define PROCS		64
 #define FILES		6	/* a worker has open at once */
 #define BUFFER		(64 * KiB)
-#define REACH		(256 * KiB)	/* offsets of bare devices */
+/* Offsets of bare devices; some where memory is to run out. */
+#define REACH		(opt.memcg ? 16 * MiB : 256 * KiB)
 #define TICK_US		20000	/* between two alarms of a worker */
 #define KILL_MS		150
 #define PROGRESS_MS	5000
 #define GROUP		"/sys/fs/cgroup/scull-stress"
-#define GROUP_LIMIT	"33554432"
+#define GROUP_LIMIT	"16777216"
 #define CPU		"/sys/devices/system/cpu/cpu1/online"
 
 enum call {
@@ -189,6 +190,9 @@ static void do_open(struct file *f)
 	f->device = some(count);
 	f->flags = modes[some(ARRAY_SIZE(modes))] |
 		   extras[some(ARRAY_SIZE(extras))];
+	/* What is emptied all the time does not fill memory. */
+	if (opt.memcg && f->flags & (O_WRONLY | O_TRUNC))
+		f->flags = (f->flags & ~O_TRUNC) | O_APPEND;
 	f->fd = open_one(OPEN, f->device, f->flags);
 }
 
@@ -281,7 +285,10 @@ static void do_ioctl(struct file *f)
 	enter(IOCTL, names[f->device]);
 	switch (some(6)) {
 	case 0:
-		leave(ioctl(f->fd, SCULL_IOCRESET), 0);
+		if (opt.memcg)
+			leave(ioctl(f->fd, SCULL_IOCTQUANTUM, 128 * KiB), 0);
+		else
+			leave(ioctl(f->fd, SCULL_IOCRESET), 0);
 		break;
 	case 1:
 		leave(ioctl(f->fd, SCULL_IOCGQUANTUM, some(4) ? buf : nowhere), 0);
@@ -394,7 +401,8 @@ static void do_something(void)
 		do_ioctl(f);
 		break;
 	case 7:
-		do_trim();
+		if (!opt.memcg || !some(8))
+			do_trim();
 		break;
 	case 8:
 		do_fasync(f);
@@ -756,6 +764,28 @@ static void end_workers(pid_t *pids)
 	}
 }
 
+/* With everything closed, a user who had nothing open may open each device. */
+static void open_all_again(void)
+{
+	pid_t pid = fork();
+	char path[512];
+	int i, fd;
+
+	if (!pid) {
+		become(4321);
+		for (i = 0; i < count; i++) {
+			snprintf(path, sizeof(path), "%s/%.23s", dir, names[i]);
+			fd = open(path, O_RDONLY | O_NONBLOCK);
+			/* scullpriv wants a terminal, which nobody is sure to have. */
+			if (fd < 0 && (errno != EINVAL || strcmp(names[i], "scullpriv")))
+				wrong("%s cannot be opened at the end: %s", names[i],
+				      strerror(errno));
+		}
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 /* 0 as it should be, -1 not to be tried from here. */
 static int load_again(void)
 {
@@ -862,6 +892,8 @@ int main(int argc, char **argv)
 	end_workers(pids);
 	if (plug > 0)
 		waitpid(plug, NULL, 0);
+	if (!all->wrong)
+		open_all_again();
 	close(keeper);
 	remove_nodes();
 	if (opt.memcg)
