@@ -433,6 +433,54 @@ START_TEST(last_write)
 }
 END_TEST
 
+#define HASTY_WRITERS 100000
+
+/*
+ * Writers come, write a byte each and go, while a reader looks all the time. Who
+ * opened it before the reader looked has not gone unless his byte is there. A
+ * timer holds the reader up wherever he is, maybe between two steps of his look.
+ */
+static void hasty(int me, void *arg)
+{
+	static const struct itimerval often = { { 0, 100 }, { 0, 100 } };
+	struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
+	int *opened = arg, before, came = 0, fd, i;
+	ssize_t n;
+
+	if (me) {
+		for (i = 1; i <= HASTY_WRITERS; i++) {
+			fd = get(O_WRONLY);
+			__atomic_store_n(opened, i, __ATOMIC_SEQ_CST);
+			expect_ret(write(fd, "x", 1), 1);
+			close(fd);
+		}
+		return;
+	}
+	fd = get(O_RDONLY | O_NONBLOCK);
+	sys(sigaction(SIGALRM, &act, NULL));
+	sys(setitimer(ITIMER_REAL, &often, NULL));
+	while (came < HASTY_WRITERS) {
+		before = __atomic_load_n(opened, __ATOMIC_SEQ_CST);
+		n = read(fd, buf, sizeof(buf));
+		if (n < 0)
+			expect(errno == EAGAIN, "read: %s", strerror(errno));
+		else if (n == 0)
+			expect(came >= before,
+			       "the end came after %d bytes of at least %d",
+			       came, before);
+		else
+			came += n;
+	}
+	close(fd);
+}
+
+START_TEST(hasty_writers)
+{
+	choose(_i);
+	together(2, hasty, shared(sizeof(int)));
+}
+END_TEST
+
 /* --- nobody left to read --- */
 
 START_TEST(broken_pipe)
@@ -935,6 +983,7 @@ static const struct test tests[] = {
 	BOTH(end_while_waiting, "the last close ends the wait of readers"),
 	BOTH(writer_killed, "a writer that is killed closes"),
 	BOTH(last_write, "a last write just before the last close"),
+	BOTH(hasty_writers, "a write and a close while the reader looks"),
 	BOTH(broken_pipe, "EPIPE and SIGPIPE without a reader"),
 	BOTH(broken_while_waiting, "EPIPE and SIGPIPE end the wait of a writer"),
 	BOTH(large_write, "a write of more than fits"),
