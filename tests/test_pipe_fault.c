@@ -247,22 +247,45 @@ struct poor {
 	bool done;
 };
 
-/* A process that may use 6 MiB opens a pipe of 16. */
+/* Reading it again takes no memory. */
+static long long group_holds(int fd)
+{
+	char text[32] = "";
+
+	sys(pread(fd, text, sizeof(text) - 1, 0));
+	return atoll(text);
+}
+
+/*
+ * A process that may use 6 MiB opens a pipe of 16. What the kernel got of them
+ * it gives back a moment after the open has failed; until then there is none
+ * for the file that the next open needs, and open(2) itself calls the OOM killer
+ * for that.
+ */
 static void poor_open(void *arg)
 {
 	struct poor *p = arg;
 	const char *path = pipe_path(0);
-	int round, fd;
+	int round, fd, current;
 
-	put_file("cgroup.procs", "0");
+	current = sys(open(GROUP "/memory.current", O_RDONLY));
+	group_holds(current);
+	/* Its own pages, and those of the libraries, are not the group's. */
 	sys(mlockall(MCL_CURRENT));
-	for (round = 0; round < 20; round++)
+	put_file("cgroup.procs", "0");
+	for (round = 0; round < 20; round++) {
 		expect_errno(open(path, p->flags), ENOMEM);
+		wait_until(group_holds(current) < MiB, 30,
+			   "a failed open keeps %lld bytes",
+			   group_holds(current));
+	}
 	pipe_set_capacity(MiB);
 	fd = pipe_open(0, O_RDWR | O_NONBLOCK);
 	expect_ret(write(fd, "enough", 6), 6);
 	expect_ret(read(fd, buf, 10), 6);
 	close(fd);
+	wait_until(group_holds(current) < MiB, 30,
+		   "a closed pipe keeps %lld bytes", group_holds(current));
 	pipe_set_capacity(p->most);
 	expect_errno(open(path, p->flags), ENOMEM);
 	p->done = true;
