@@ -263,6 +263,8 @@ static void fail_each_of(void *target)
 /* --- bare devices --- */
 
 static int fd = -1;
+/* Found before there are faults. */
+static const char *path;
 
 static void let_go(void)
 {
@@ -303,18 +305,18 @@ static void check_filled(long ret, bool fault)
 static void setup_open(void)
 {
 	setup_filled();
-	dev_path(0);
+	path = dev_path(0);
 }
 
 static long call_open(void)
 {
-	fd = open(dev_path(0), O_RDWR);
+	fd = open(path, O_RDWR);
 	return fd;
 }
 
 static long call_trim(void)
 {
-	fd = open(dev_path(0), O_WRONLY);
+	fd = open(path, O_WRONLY);
 	return fd;
 }
 
@@ -583,13 +585,13 @@ static void setup_closed_pipe(void)
 	if (pipe_fd >= 0)
 		close(pipe_fd);
 	pipe_fd = -1;
-	pipe_path(0);
+	path = pipe_path(0);
 	pipe_set_capacity(CAPACITY);
 }
 
 static long call_open_pipe(void)
 {
-	pipe_fd = open(pipe_path(0), O_RDWR | O_NONBLOCK);
+	pipe_fd = open(path, O_RDWR | O_NONBLOCK);
 	return pipe_fd;
 }
 
