@@ -169,6 +169,11 @@ bool chance(int percent)
 	return below(100) < percent;
 }
 
+long long at_most(long long a, long long b)
+{
+	return a < b ? a : b;
+}
+
 /* --- memory --- */
 
 void *room_for(size_t len)
@@ -225,6 +230,42 @@ int pieces(long long how, struct iovec iov[4], void *buf, size_t len)
 		at += n;
 	}
 	return 4;
+}
+
+long long some_cut(void)
+{
+	return chance(25) ? 1 + below(1000000) : 0;
+}
+
+int bad_pieces(struct iovec iov[3], long long good, long long len,
+	       long long cut, void *spare)
+{
+	unsigned char *edge = cliff(0);
+
+	if (!cut) {
+		iov[0] = (struct iovec){ edge - good, len };
+		return 1;
+	}
+	iov[0] = (struct iovec){ edge - good, good };
+	iov[1] = (struct iovec){ edge, len - good };
+	iov[2] = (struct iovec){ spare, 100 };
+	return 3;
+}
+
+/* A copy that ends at a bad address may come short by less than this. */
+#define FAULT_SLACK	63
+
+long long before_fault(const char *what, long long ret, long long good)
+{
+	if (ret < 0 && errno == EFAULT && good <= FAULT_SLACK)
+		return 0;
+	if (ret < 0)
+		differ("%s: expected %lld, found %s", what, good,
+		       strerror(errno));
+	if (!ret || ret > good || ret < good - FAULT_SLACK)
+		differ("%s: expected %lld or a few less, found %lld", what,
+		       good, ret);
+	return ret;
 }
 
 /* --- processes --- */

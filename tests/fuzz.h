@@ -104,6 +104,8 @@ long long below(long long n);
 long long between(long long a, long long b);
 /* True in @percent of all cases. */
 bool chance(int percent);
+/* The lesser of the two. */
+long long at_most(long long a, long long b);
 
 /* --- memory --- */
 
@@ -114,6 +116,16 @@ void *room_for(size_t len);
 unsigned char *cliff(size_t good);
 /* The same bytes in one to four pieces, some maybe empty; one if @how is 0. */
 int pieces(long long how, struct iovec iov[4], void *buf, size_t len);
+/* How to cut a call's buffer into pieces: @how of pieces(), mostly 0. */
+long long some_cut(void);
+/*
+ * An address of which only @good bytes of @len can be used: with @cut in pieces,
+ * of which one is nowhere and is followed by 100 bytes of @spare.
+ */
+int bad_pieces(struct iovec iov[3], long long good, long long len,
+	       long long cut, void *spare);
+/* How much of what was possible came, before a bad address. */
+long long before_fault(const char *what, long long ret, long long good);
 
 /* --- processes --- */
 

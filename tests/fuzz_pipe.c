@@ -19,8 +19,6 @@
 #include <unistd.h>
 
 #define CAPACITY_MOST	(128 * 1024)
-/* A copy that ends at a bad address may come short by less than this. */
-#define FAULT_SLACK	63
 /* What a pipe of the kernel's holds by default. */
 #define KERNEL_PIPE	(16 * 4096)
 
@@ -73,11 +71,6 @@ static struct model {
 static unsigned char *buf, *want;
 
 /* --- the model --- */
-
-static long long at_most(long long a, long long b)
-{
-	return a < b ? a : b;
-}
 
 static long long used(void)
 {
@@ -388,36 +381,6 @@ static enum outcome run_send_in(long long len, long long data)
 	return outcome;
 }
 
-/* As in fuzz_store: @good bytes of @len can be used. */
-static int bad_pieces(struct iovec iov[3], long long good, long long len,
-		      long long cut)
-{
-	unsigned char *edge = cliff(0);
-
-	if (!cut) {
-		iov[0] = (struct iovec){ edge - good, len };
-		return 1;
-	}
-	iov[0] = (struct iovec){ edge - good, good };
-	iov[1] = (struct iovec){ edge, len - good };
-	iov[2] = (struct iovec){ buf, 100 };
-	return 3;
-}
-
-/* How much of what was possible came, before a bad address. */
-static long long before_fault(const char *what, long long ret, long long good)
-{
-	if (ret < 0 && errno == EFAULT && good <= FAULT_SLACK)
-		return 0;
-	if (ret < 0)
-		differ("%s: expected %lld, found %s", what, good,
-		       strerror(errno));
-	if (!ret || ret > good || ret < good - FAULT_SLACK)
-		differ("%s: expected %lld or a few less, found %lld", what,
-		       good, ret);
-	return ret;
-}
-
 static enum outcome run_fault_read(long long good, long long len, long long cut)
 {
 	long long n = at_most(good, used());
@@ -427,7 +390,7 @@ static enum outcome run_fault_read(long long good, long long len, long long cut)
 
 	if (good < 0 || good >= len || len > FUZZ_MOST)
 		return SKIPPED;
-	ret = readv(fds[BOTH], iov, bad_pieces(iov, good, len, cut));
+	ret = readv(fds[BOTH], iov, bad_pieces(iov, good, len, cut, buf));
 	if (!used())
 		same_ret("read to a bad address, empty", ret, 0, EAGAIN);
 	else if (used() <= good)
@@ -451,7 +414,7 @@ static enum outcome run_fault_write(long long good, long long len, long long dat
 	if (good < 0 || good >= len || all > FUZZ_MOST)
 		return SKIPPED;
 	memcpy(cliff(good), noise(data), good);
-	ret = writev(fds[BOTH], iov, bad_pieces(iov, good, len, cut));
+	ret = writev(fds[BOTH], iov, bad_pieces(iov, good, len, cut, buf));
 	if (!n) {
 		same_ret("write from a bad address, full", ret, 0, EAGAIN);
 	} else if (n <= good) {
@@ -589,11 +552,6 @@ static long long some_length(long long at, long long possible)
 	if (chance(10))
 		return between(0, 2 * m.capacity);
 	return between(1, possible);
-}
-
-static long long some_cut(void)
-{
-	return chance(25) ? 1 + below(1000000) : 0;
 }
 
 static void make_in(struct op *op)

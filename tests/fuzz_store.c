@@ -24,8 +24,6 @@
 
 #define ROOM_MOST	(256 * 1024)
 #define QUANTA_MOST	4096
-/* A copy that ends at a bad address may come short by less than this. */
-#define FAULT_SLACK	63
 #define EDGE		16	/* compared on both sides of what was touched */
 
 enum {
@@ -101,11 +99,6 @@ static bool crosses(long long off, long long len)
 static long long *position(int fd)
 {
 	return &m.pos[fd == SHARER ? MAIN : fd];
-}
-
-static long long at_most(long long a, long long b)
-{
-	return a < b ? a : b;
 }
 
 /* How many of @len bytes from @off on are before the end of the device. */
@@ -706,39 +699,6 @@ static enum outcome run_send_in(long long len, long long data)
 	return moved(at, len);
 }
 
-/*
- * An address of which only @good bytes of @len can be used: with @cut in pieces,
- * of which one is nowhere and is followed by a good one.
- */
-static int bad_pieces(struct iovec iov[3], long long good, long long len,
-		      long long cut)
-{
-	unsigned char *edge = cliff(0);
-
-	if (!cut) {
-		iov[0] = (struct iovec){ edge - good, len };
-		return 1;
-	}
-	iov[0] = (struct iovec){ edge - good, good };
-	iov[1] = (struct iovec){ edge, len - good };
-	iov[2] = (struct iovec){ want, 100 };
-	return 3;
-}
-
-/* How much of what was possible came, before a bad address. */
-static long long before_fault(const char *what, long long ret, long long good)
-{
-	if (ret < 0 && errno == EFAULT && good <= FAULT_SLACK)
-		return 0;
-	if (ret < 0)
-		differ("%s: expected %lld, found %s", what, good,
-		       strerror(errno));
-	if (!ret || ret > good || ret < good - FAULT_SLACK)
-		differ("%s: expected %lld or a few less, found %lld", what,
-		       good, ret);
-	return ret;
-}
-
 static enum outcome run_fault_read(long long off, long long good, long long len,
 				   long long cut)
 {
@@ -748,7 +708,7 @@ static enum outcome run_fault_read(long long off, long long good, long long len,
 
 	if (!readable(off, len) || good < 0 || good >= len)
 		return SKIPPED;
-	ret = preadv(fds[MAIN], iov, bad_pieces(iov, good, len, cut), off);
+	ret = preadv(fds[MAIN], iov, bad_pieces(iov, good, len, cut, want), off);
 	if (before_end(off, len) <= good && !cut) {
 		/* The bad address is never reached. */
 		same_ret("read up to a bad address", ret, n, 0);
@@ -795,7 +755,7 @@ static enum outcome run_fault_write(long long off, long long good, long long len
 	if (!in_window(off, len) || good < 0 || good >= len)
 		return SKIPPED;
 	memcpy(cliff(good), noise(data), good);
-	ret = pwritev(fds[MAIN], iov, bad_pieces(iov, good, len, cut), off);
+	ret = pwritev(fds[MAIN], iov, bad_pieces(iov, good, len, cut, want), off);
 	n = before_fault("write from a bad address", ret, good);
 	remember(off, noise(data), n);
 	if (n < good)
@@ -990,11 +950,6 @@ static long long some_length(long long off)
 	if (off >= m.base && len > end_of_window() - off)
 		len = end_of_window() - off;
 	return len < 0 ? 0 : len;
-}
-
-static long long some_cut(void)
-{
-	return chance(25) ? 1 + below(1000000) : 0;
 }
 
 /* For a call at a position: the first of two operations may have to seek. */
