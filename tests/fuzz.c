@@ -514,6 +514,7 @@ static void work(void)
 	struct tally *t = &all->tally[fuzz_me];
 	long long share = opt.ops / fuzz_procs + (fuzz_me < opt.ops % fuzz_procs);
 	FILE *script = NULL;
+	bool look = false;
 	enum outcome outcome;
 	size_t i, length;
 
@@ -531,14 +532,17 @@ static void work(void)
 		if (opt.ops && fuzz_shared && share < ROUND)
 			length = share;
 		for (i = 0; i < length; i++) {
+			/* A lie is looked at before it can be overwritten. */
 			if (!i)
 				fuzz->first(&ops[i]);
+			else if (look)
+				look = false, ops[i] = (struct op){ fuzz->check };
 			else if (i == length - 1 ||
 				 (!fuzz_shared && enough(t, share - 1)))
 				length = i + 1, ops[i] = (struct op){ fuzz->check };
 			else if (opt.lie && (long long)t->ops + 1 >= opt.lie &&
 				 fuzz->lie(&ops[i]))
-				opt.lie = 0;
+				opt.lie = 0, look = true;
 			else
 				fuzz->next(&ops[i]);
 			t->now = ops[i];
