@@ -13,7 +13,7 @@
 #include <sys/klog.h>
 
 #define BLOCK (256 * KiB)
-#define BALLAST (8 * MiB)
+#define BALLAST (16 * MiB)
 #define READ_ALL 3		/* of syslog(2) */
 
 static long long mem(const char *key)
@@ -21,7 +21,10 @@ static long long mem(const char *key)
 	return number_in("/proc/meminfo", key);
 }
 
-/* How often the kernel log tells of a call of the OOM killer. */
+/*
+ * How often the kernel log tells that this program called the OOM killer. On a
+ * machine that is full any other may, if it needs a page at the wrong moment.
+ */
 static int oom_calls(void)
 {
 	static char log[4 * MiB];
@@ -30,7 +33,7 @@ static int oom_calls(void)
 
 	expect(n >= 0, "the kernel log: %s", strerror(errno));
 	log[n] = '\0';
-	while ((at = strstr(at, "invoked oom-killer"))) {
+	while ((at = strstr(at, "test_lowmem invoked oom-killer"))) {
 		calls++;
 		at++;
 	}
@@ -41,8 +44,8 @@ START_TEST(fill_up)
 {
 	unsigned char *buf = xmalloc(BLOCK);
 	void *ballast;
-	long long before, kills;
-	int fd, calls;
+	long long before;
+	int fd, calls, err;
 	size_t size = 0, at;
 	ssize_t n;
 
@@ -52,14 +55,13 @@ START_TEST(fill_up)
 	/* A page of our own that must be read back would call the OOM killer. */
 	sys(mlockall(MCL_CURRENT | MCL_FUTURE));
 	calls = oom_calls();
-	kills = number_in("/proc/vmstat", "oom_kill");
 	fd = fresh(0, _i, 1000);
 	before = mem("MemAvailable");
 	/*
 	 * From here on this process needs no memory of its own, and makes no
 	 * other calls than on the device, for those might need the kernel's
 	 * and call the OOM killer to get some. That is over once it drops what
-	 * it holds as ballast.
+	 * it holds as ballast: at once, for the sake of the others here.
 	 */
 	sys(mlockall(MCL_CURRENT | MCL_FUTURE));
 	ballast = shared(BALLAST);
@@ -72,6 +74,9 @@ START_TEST(fill_up)
 		size += n;
 		expect(size < 512UL * MiB, "%zu bytes fitted", size);
 	}
+	err = errno;
+	munmap(ballast, BALLAST);
+	errno = err;
 	expect_errno(n, ENOMEM);
 	for (at = 0; at < size; at += n) {
 		n = sys(pread(fd, buf, BLOCK, at));
@@ -79,13 +84,11 @@ START_TEST(fill_up)
 		expect_pattern(buf, n, at, 1);
 	}
 	expect_ret(lseek(fd, 0, SEEK_END), size);
-	munmap(ballast, BALLAST);
 	dev_trim(0);
 	wait_until(mem("MemAvailable") > before - 24 * 1024, 30,
 		   "MemAvailable: %lld KiB before, %lld after the trim",
 		   before, mem("MemAvailable"));
 	diag("%zu MiB fitted", size / MiB);
-	expect_ret(number_in("/proc/vmstat", "oom_kill"), kills);
 	expect_ret(oom_calls(), calls);
 	/* And it works as before. */
 	expect_ret(pwrite(fd, buf, BLOCK, 0), BLOCK);
