@@ -41,10 +41,14 @@ extern struct scull_setting scull_p_fifo;
 
 /**
  * struct scull_set - the quanta of one stretch of a store
+ * @index:	its place in the xarray
+ * @start:	the offset of its first byte in the store
  * @allocated:	how many of @quanta exist
  * @quanta:	the quanta by their number in the set; NULL is a hole
  */
 struct scull_set {
+	unsigned long index;
+	u64 start;
 	unsigned int allocated;
 	void *quanta[];
 };
@@ -52,22 +56,29 @@ struct scull_set {
 /**
  * struct scull_store - bytes at offsets, in quanta that are allocated when
  *			first written
- * @sets:	the sets by offset / (@quantum * @qset); a missing one is a hole
+ * @sets:	the sets by offset / @span; a missing one is a hole
+ * @recent:	the set that was looked for last, or NULL: where most of those
+ *		who come next want to go. Readers change it side by side, so it
+ *		takes READ_ONCE() and WRITE_ONCE(); a set lives as long as its
+ *		store
  * @quantum:	bytes in a quantum
  * @qset:	quanta in a set
+ * @span:	bytes in a set, @quantum * @qset
  * @limit:	no byte is ever stored at or past this offset
  * @size:	one more than the highest offset ever written
  *
  * The bytes of an allocated quantum from @size on are 0.
  *
- * A store has no lock of its own: @quantum, @qset and @limit never change, and
- * the caller keeps scull_store_write() and scull_store_destroy() apart from
+ * A store has no lock of its own: @quantum, @qset, @span and @limit never
+ * change, and the caller keeps scull_store_write() and scull_store_destroy() apart from
  * every other call on the same store.
  */
 struct scull_store {
 	struct xarray sets;
+	struct scull_set *recent;
 	unsigned int quantum;
 	unsigned int qset;
+	u64 span;
 	loff_t limit;
 	loff_t size;
 };

@@ -25,13 +25,31 @@ struct scull_cursor {
 	unsigned int offset;
 };
 
-static void scull_cursor_init(struct scull_cursor *cur,
-			      struct scull_store *store, loff_t pos)
+/* Where @pos is, by the xarray; the set, if there is one, is the next hint. */
+static noinline void scull_cursor_find(struct scull_cursor *cur,
+				       struct scull_store *store, loff_t pos)
 {
 	u64 nth = div_u64_rem(pos, store->quantum, &cur->offset);
 
 	cur->index = div_u64_rem(nth, store->qset, &cur->slot);
 	cur->set = xa_load(&store->sets, cur->index);
+	if (cur->set)
+		WRITE_ONCE(store->recent, cur->set);
+}
+
+static void scull_cursor_init(struct scull_cursor *cur,
+			      struct scull_store *store, loff_t pos)
+{
+	struct scull_set *set = READ_ONCE(store->recent);
+
+	/* A @pos before it wraps round and is far behind it. */
+	if (!set || pos - set->start >= store->span) {
+		scull_cursor_find(cur, store, pos);
+		return;
+	}
+	cur->index = set->index;
+	cur->set = set;
+	cur->slot = div_u64_rem(pos - set->start, store->quantum, &cur->offset);
 }
 
 static void scull_cursor_next(struct scull_cursor *cur,
@@ -53,7 +71,7 @@ static void *scull_cursor_quantum(const struct scull_cursor *cur)
 static u64 scull_store_offset(const struct scull_store *store,
 			      unsigned long index, unsigned int slot)
 {
-	return ((u64)index * store->qset + slot) * store->quantum;
+	return index * store->span + (u64)slot * store->quantum;
 }
 
 /*
@@ -71,9 +89,8 @@ static bool scull_store_interrupted(void)
  * where a long has 32 bits the xarray may run out of indices, 0 to ULONG_MAX,
  * before that.
  */
-static loff_t scull_store_limit(unsigned int quantum, unsigned int qset)
+static loff_t scull_store_limit(u64 span)
 {
-	u64 span = (u64)quantum * qset;
 	u64 limit;
 
 	if (check_mul_overflow(span, (u64)ULONG_MAX, &limit) ||
@@ -100,7 +117,8 @@ struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset)
 	xa_init_flags(&store->sets, XA_FLAGS_ACCOUNT);
 	store->quantum = quantum;
 	store->qset = qset;
-	store->limit = scull_store_limit(quantum, qset);
+	store->span = (u64)quantum * qset;
+	store->limit = scull_store_limit(store->span);
 	return store;
 }
 
@@ -185,12 +203,15 @@ static int scull_store_add_set(struct scull_store *store,
 	set = kzalloc(struct_size(set, quanta, store->qset), SCULL_GFP);
 	if (!set)
 		return -ENOMEM;
+	set->index = cur->index;
+	set->start = cur->index * store->span;
 	err = xa_err(xa_store(&store->sets, cur->index, set, SCULL_GFP));
 	if (err) {
 		kfree(set);
 		return err;
 	}
 	cur->set = set;
+	WRITE_ONCE(store->recent, set);
 	return 0;
 }
 
