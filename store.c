@@ -25,31 +25,34 @@ struct scull_cursor {
 	unsigned int offset;
 };
 
-/* Where @pos is, by the xarray; the set, if there is one, is the next hint. */
-static noinline void scull_cursor_find(struct scull_cursor *cur,
-				       struct scull_store *store, loff_t pos)
+/* The set at @index, or NULL; if there is one, it is the next hint. */
+static noinline struct scull_set *scull_store_find(struct scull_store *store,
+						   unsigned long index)
 {
-	u64 nth = div_u64_rem(pos, store->quantum, &cur->offset);
+	struct scull_set *set = xa_load(&store->sets, index);
 
-	cur->index = div_u64_rem(nth, store->qset, &cur->slot);
-	cur->set = xa_load(&store->sets, cur->index);
-	if (cur->set)
-		WRITE_ONCE(store->recent, cur->set);
+	if (set)
+		WRITE_ONCE(store->recent, set);
+	return set;
 }
 
-static void scull_cursor_init(struct scull_cursor *cur,
+static __always_inline void scull_cursor_init(struct scull_cursor *cur,
 			      struct scull_store *store, loff_t pos)
 {
 	struct scull_set *set = READ_ONCE(store->recent);
+	u64 start;
 
-	/* A @pos before it wraps round and is far behind it. */
-	if (!set || pos - set->start >= store->span) {
-		scull_cursor_find(cur, store, pos);
-		return;
+	/* A @pos before the hint wraps round and is far behind it. */
+	if (likely(set && pos - set->start < store->span)) {
+		cur->index = set->index;
+		start = set->start;
+	} else {
+		cur->index = div64_u64(pos, store->span);
+		start = cur->index * store->span;
+		set = scull_store_find(store, cur->index);
 	}
-	cur->index = set->index;
 	cur->set = set;
-	cur->slot = div_u64_rem(pos - set->start, store->quantum, &cur->offset);
+	cur->slot = div_u64_rem(pos - start, store->quantum, &cur->offset);
 }
 
 static void scull_cursor_next(struct scull_cursor *cur,
