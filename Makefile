@@ -9,7 +9,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 
-.PHONY: all module kunit demo check check-all coverage mutants soak vm bench lint clean help
+.PHONY: all module kunit demo check check-all coverage mutants soak trinity vm bench lint clean help
 
 all: module
 
@@ -68,6 +68,10 @@ soak: KERNEL := $(if $(filter file,$(origin KERNEL)),debug,$(KERNEL))
 soak:
 	tests/soak
 
+trinity: KERNEL := $(if $(filter file,$(origin KERNEL)),debug,$(KERNEL))
+trinity:
+	tests/trinity
+
 # Each mutant names its kernel; KERNEL picks those of some.
 mutants: KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
 mutants:
@@ -100,6 +104,7 @@ help:
 	@echo '  JOBS=N             so many virtual machines at a time'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
 	@echo 'make soak          fuzzers and stress, MINUTES=30, on KERNEL=debug'
+	@echo 'make trinity       a fuzzer of all system calls, MINUTES=5, on KERNEL=debug'
 	@echo 'make coverage      which lines of the module the tests reach'
 	@echo 'make mutants       see the tests find bugs that are planted for that'
 	@echo '  MUTANTS=name       only this one, or several, of tests/mutants'
