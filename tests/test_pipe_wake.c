@@ -5,8 +5,10 @@
  */
 #include "pipes.h"
 
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define CROWD 64
 #define CAPACITY 8192
@@ -512,6 +514,130 @@ START_TEST(capacity_of_one)
 }
 END_TEST
 
+/* --- just as somebody goes to sleep --- */
+
+/*
+ * Two processes on two processors. One makes a call that has to wait, the other
+ * lets it go on after a while: too early, and the first need not sleep; too late,
+ * and it is asleep already. The while is made shorter each time the first slept
+ * and longer each time it did not, so what lets it go on comes, over and over,
+ * in the moment in which it goes to sleep. Who looks too early for whether
+ * somebody is waiting, or for whether there is something to wait for, or whose
+ * processor does, leaves it asleep.
+ */
+struct meeting {
+	unsigned int begun;	/* rounds that the sleeper has begun */
+	unsigned int ended;
+	bool slept;		/* in the last of them */
+	int fd;
+	int how;
+};
+
+enum { BY_READ, BY_WRITE, BY_POLL_IN, BY_POLL_OUT };
+
+#define load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define store(p, value) __atomic_store_n((p), (value), __ATOMIC_RELEASE)
+
+static int meetings(void)
+{
+	return env_number("SCULL_PIPE_MEETINGS", 4000);
+}
+
+static bool on_processor(int number)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(number, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	sys(getrusage(RUSAGE_THREAD, &usage));
+	return usage.ru_nvcsw;
+}
+
+static void wait_for_it(const struct meeting *m)
+{
+	struct pollfd p = { m->fd, m->how == BY_POLL_IN ? POLLIN : POLLOUT };
+
+	if (m->how == BY_READ)
+		expect_ret(read(m->fd, buf, 1), 1);
+	else if (m->how == BY_WRITE)
+		expect_ret(write(m->fd, "x", 1), 1);
+	else
+		expect_ret(poll(&p, 1, -1), 1);
+}
+
+static void sleeper(void *arg)
+{
+	struct meeting *m = arg;
+	unsigned int i;
+
+	on_processor(1);
+	for (i = 1; i <= (unsigned int)meetings(); i++) {
+		long before = sleeps();
+
+		store(&m->begun, i);
+		wait_for_it(m);
+		m->slept = sleeps() != before;
+		if (m->how == BY_POLL_IN)
+			expect_ret(read(m->fd, buf, 1), 1);
+		else if (m->how == BY_POLL_OUT)
+			expect_ret(write(m->fd, "x", 1), 1);
+		store(&m->ended, i);
+	}
+}
+
+/* Looks all the time at first: the other process is quick. */
+#define watch(cond, ...)						\
+	do {								\
+		int looks_ = 0;						\
+		while (!(cond) && looks_ < 100000)			\
+			looks_++;					\
+		wait_until(cond, 30, __VA_ARGS__);			\
+	} while (0)
+
+START_TEST(just_then)
+{
+	struct meeting *m = shared(sizeof(*m));
+	bool out = _i == BY_WRITE || _i == BY_POLL_OUT;
+	long slept = 0, delay = 0, step;
+	volatile long waste;
+	unsigned int i;
+	pid_t pid;
+
+	if (!on_processor(1) || !on_processor(0))
+		skip("there is only one processor");
+	seed_rnd();
+	m->fd = pipe_fresh(0, O_RDWR, 1);
+	m->how = _i;
+	if (out)
+		expect_ret(write(m->fd, "x", 1), 1);
+	pid = spawn(sleeper, m);
+	for (i = 1; i <= (unsigned int)meetings(); i++) {
+		watch(load(&m->begun) == i, "round %u does not begin", i);
+		for (waste = 0; waste < delay; waste++)
+			;
+		move_byte(m->fd, out ? SYS_write : SYS_read);
+		watch(load(&m->ended) == i,
+		      "round %u: who waits was not woken (%ld slept before)",
+		      i, slept);
+		slept += m->slept;
+		step = below(1 + delay / 16 + 8);
+		delay += m->slept ? -step : step;
+		if (delay < 0)
+			delay = 0;
+	}
+	join(pid);
+	diag("%ld of %d slept; the last delay was %ld", slept, meetings(),
+	     delay);
+}
+END_TEST
+
 static const struct test tests[] = {
 	{ &no_herd, "64 readers and 64 bytes: at most 128 wakes", SYS_read },
 	{ &no_herd, "64 writers and room for 64 bytes: at most 128 wakes", SYS_write },
@@ -530,6 +656,10 @@ static const struct test tests[] = {
 	{ &ping_pong, "back and forth, capacity 65536", 65536, 300 },
 	{ &capacity_of_one, "one byte at a time, one a side", 2, 300 },
 	{ &capacity_of_one, "one byte at a time, four a side", 8, 300 },
+	{ &just_then, "a byte comes just as its reader goes to sleep", BY_READ, 300 },
+	{ &just_then, "room comes just as its writer goes to sleep", BY_WRITE, 300 },
+	{ &just_then, "a byte comes just as a poller goes to sleep", BY_POLL_IN, 300 },
+	{ &just_then, "room comes just as a poller goes to sleep", BY_POLL_OUT, 300 },
 };
 
 TEST_MAIN("pipe_wake", tests)
