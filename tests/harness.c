@@ -648,6 +648,97 @@ void nap_ms(int ms)
 	nanosleep(&ts, NULL);
 }
 
+/* --- memory cgroups --- */
+
+/* The path of a file of a group; overwritten by the next call. */
+static const char *memcg_path(const char *name, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), CGROUPS "/%s/%s", name, file);
+	return path;
+}
+
+static bool put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), error;
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) >= 0;
+
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return ok;
+}
+
+static bool memcg_has(const char *name, const char *file)
+{
+	struct stat st;
+
+	return !stat(memcg_path(name, file), &st);
+}
+
+static bool memcg_put(const char *name, const char *file, const char *text)
+{
+	return put_text(memcg_path(name, file), text);
+}
+
+const char *memcg_make(const char *name)
+{
+	static char why[REASON];
+
+	if (!memcg_has(".", "cgroup.controllers"))
+		return "no cgroup2 at " CGROUPS;
+	memcg_remove(name);
+	if (mkdir(memcg_path(name, ""), 0755) && errno != EEXIST) {
+		snprintf(why, sizeof(why), "no cgroup can be made: %s",
+			 strerror(errno));
+		return why;
+	}
+	if (!memcg_has(name, "memory.max") &&
+	    (!memcg_put(".", "cgroup.subtree_control", "+memory") ||
+	     !memcg_has(name, "memory.max"))) {
+		memcg_remove(name);
+		return "no memory controller in " CGROUPS;
+	}
+	return NULL;
+}
+
+bool memcg_limit(const char *name, const char *limit)
+{
+	return memcg_put(name, "memory.max", limit) &&
+	       (!memcg_has(name, "memory.swap.max") ||
+		memcg_put(name, "memory.swap.max", "0"));
+}
+
+bool memcg_enter(const char *name)
+{
+	return memcg_put(name, "cgroup.procs", "0");
+}
+
+long long memcg_used(const char *name)
+{
+	FILE *f = fopen(memcg_path(name, "memory.current"), "r");
+	long long n;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%lld", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
+long long memcg_kills(const char *name)
+{
+	return number_in(memcg_path(name, "memory.events"), "oom_kill");
+}
+
+void memcg_remove(const char *name)
+{
+	rmdir(memcg_path(name, ""));
+}
+
 /* --- the machine --- */
 
 bool kernel_before(int major, int minor)

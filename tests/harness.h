@@ -194,6 +194,22 @@ void run_as(uid_t uid, void (*fn)(void *arg), void *arg);
 long long now_ms(void);
 void nap_ms(int ms);
 
+/* --- memory cgroups --- */
+
+#define CGROUPS "/sys/fs/cgroup"
+
+/* Makes the group @name. NULL, or why that cannot be done here. */
+const char *memcg_make(const char *name);
+/* Its processes may use so much memory ("16M", "max"), and no swap. */
+bool memcg_limit(const char *name, const char *limit);
+/* Moves this process there; false and errno if that fails. */
+bool memcg_enter(const char *name);
+/* Bytes that are charged to the group now, or -1. */
+long long memcg_used(const char *name);
+/* How many processes the OOM killer has killed there, or -1. */
+long long memcg_kills(const char *name);
+void memcg_remove(const char *name);
+
 /* --- the machine --- */
 
 bool kernel_before(int major, int minor);

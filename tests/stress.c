@@ -26,7 +26,7 @@
 #define TICK_US		20000	/* between two alarms of a worker */
 #define KILL_MS		150
 #define PROGRESS_MS	5000
-#define GROUP		"/sys/fs/cgroup/scull-stress"
+#define GROUP		"scull-stress"
 #define GROUP_LIMIT	"16777216"
 #define CPU		"/sys/devices/system/cpu/cpu1/online"
 
@@ -522,8 +522,8 @@ static void __attribute__((noreturn)) work(int number)
 	nowhere = buf + BUFFER;
 	for (i = 0; i < FILES; i++)
 		files[i].fd = -1;
-	if (opt.memcg)
-		put_file(GROUP "/cgroup.procs", "0");
+	if (opt.memcg && !memcg_enter(GROUP))
+		wrong("a process cannot enter its cgroup: %s", strerror(errno));
 	if (number % 4 == 3)
 		want_terminal();
 	if (number % 4 == 1)
@@ -593,20 +593,12 @@ static void remove_nodes(void)
 
 static void make_group(void)
 {
-	struct stat st;
-	int fd;
+	const char *why = memcg_make(GROUP);
 
-	rmdir(GROUP);
-	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		give_up("--memcg: no cgroup can be made: %s", strerror(errno));
-	if (stat(GROUP "/memory.max", &st)) {
-		fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY);
-		if (fd < 0 || write(fd, "+memory", 7) < 0 ||
-		    stat(GROUP "/memory.max", &st))
-			give_up("--memcg: there is no memory controller");
-		close(fd);
-	}
-	put_file(GROUP "/memory.max", GROUP_LIMIT);
+	if (why)
+		give_up("--memcg: %s", why);
+	if (!memcg_limit(GROUP, GROUP_LIMIT))
+		give_up("--memcg: limit of %s: %s", GROUP_LIMIT, strerror(errno));
 }
 
 /* Numbers are drawn here, so that they follow from the seed. */
@@ -897,7 +889,7 @@ int main(int argc, char **argv)
 	close(keeper);
 	remove_nodes();
 	if (opt.memcg)
-		rmdir(GROUP);
+		memcg_remove(GROUP);
 	again = load_again();
 	printf("stress: %ld operations by %d processes in %lld.%lld s, %ld signals, %ld killed, %ld without memory, %ld lost to it, %d wrong; module %s; mix:",
 	       operations(), opt.procs, ms / 1000, ms % 1000 / 100, ev.signals,

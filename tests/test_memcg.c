@@ -8,74 +8,30 @@
 #define LIMIT (16 * MiB)
 #define GROUP "scull-test"
 
-static char group[64];
-
-static void put_file(const char *dir, const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY);
-	expect(fd >= 0 && write(fd, text, strlen(text)) >= 0,
-	       "writing \"%s\" to %s: %s", text, path, strerror(errno));
-	close(fd);
-}
-
 static long long memory_current(void)
 {
-	char path[128];
-	long long n;
-	FILE *f;
+	long long n = memcg_used(GROUP);
 
-	snprintf(path, sizeof(path), "%s/memory.current", group);
-	f = fopen(path, "r");
-	expect(f && fscanf(f, "%lld", &n) == 1, "%s: %s", path, strerror(errno));
-	fclose(f);
+	expect(n >= 0, "memory.current: %s", strerror(errno));
 	return n;
-}
-
-static long long oom_kills(void)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/memory.events", group);
-	return number_in(path, "oom_kill");
 }
 
 static void make_group(void)
 {
-	const char *root = "/sys/fs/cgroup";
-	char path[128], text[32];
-	struct stat st;
+	const char *why = memcg_make(GROUP);
+	char limit[32];
 
-	if (stat("/sys/fs/cgroup/cgroup.controllers", &st))
-		skip("no cgroup2 at /sys/fs/cgroup");
-	snprintf(group, sizeof(group), "%s/%s", root, GROUP);
-	snprintf(path, sizeof(path), "%s/memory.max", group);
-	rmdir(group);
-	if (mkdir(group, 0755) && errno != EEXIST)
-		skip("no cgroup can be made: %s", strerror(errno));
-	if (stat(path, &st)) {
-		int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY);
-
-		if (write(fd, "+memory", 7) < 0 || stat(path, &st)) {
-			rmdir(group);
-			skip("no memory controller in /sys/fs/cgroup");
-		}
-		close(fd);
-	}
-	snprintf(text, sizeof(text), "%ld", LIMIT);
-	put_file(group, "memory.max", text);
-	snprintf(path, sizeof(path), "%s/memory.swap.max", group);
-	if (!stat(path, &st))
-		put_file(group, "memory.swap.max", "0");
+	if (why)
+		skip("%s", why);
+	snprintf(limit, sizeof(limit), "%ld", LIMIT);
+	expect(memcg_limit(GROUP, limit), "limit of %s: %s", limit,
+	       strerror(errno));
 }
 
 /* All that a process of the group touches itself is there from the start. */
 static void enter_group(void)
 {
-	put_file(group, "cgroup.procs", "0");
+	expect(memcg_enter(GROUP), "cgroup.procs: %s", strerror(errno));
 	sys(mlockall(MCL_CURRENT | MCL_FUTURE));
 }
 
@@ -149,7 +105,7 @@ static struct job *run_job(int quantum, int qset, size_t len, size_t stride,
 	join(pid);
 	diag("%zu bytes in %zu writes took %lld bytes: %s", job->written,
 	     job->writes, job->used, strerror(job->err));
-	expect_ret(oom_kills(), 0);
+	expect_ret(memcg_kills(GROUP), 0);
 	return job;
 }
 
@@ -159,7 +115,7 @@ static void expect_given_back(void)
 	wait_until(memory_current() < 2 * MiB, 20,
 		   "%lld bytes are still charged after the trim",
 		   memory_current());
-	rmdir(group);
+	memcg_remove(GROUP);
 }
 
 START_TEST(bytes)

@@ -203,42 +203,21 @@ END_TEST
 
 /* --- no memory for the buffer --- */
 
-#define GROUP "/sys/fs/cgroup/scull-test-pipe"
-
-static void put_file(const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), GROUP "/%s", file);
-	fd = open(path, O_WRONLY);
-	expect(fd >= 0 && write(fd, text, strlen(text)) >= 0,
-	       "writing \"%s\" to %s: %s", text, path, strerror(errno));
-	close(fd);
-}
+#define GROUP "scull-test-pipe"
 
 static void make_group(const char *limit)
 {
-	struct stat st;
-	int fd;
+	const char *why = memcg_make(GROUP);
 
-	if (stat("/sys/fs/cgroup/cgroup.controllers", &st))
-		skip("no cgroup2 at /sys/fs/cgroup");
-	rmdir(GROUP);
-	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		skip("no cgroup can be made: %s", strerror(errno));
-	if (stat(GROUP "/memory.max", &st)) {
-		fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY);
-		if (write(fd, "+memory", 7) < 0 ||
-		    stat(GROUP "/memory.max", &st)) {
-			rmdir(GROUP);
-			skip("no memory controller in /sys/fs/cgroup");
-		}
-		close(fd);
-	}
-	put_file("memory.max", limit);
-	if (!stat(GROUP "/memory.swap.max", &st))
-		put_file("memory.swap.max", "0");
+	if (why)
+		skip("%s", why);
+	expect(memcg_limit(GROUP, limit), "limit of %s: %s", limit,
+	       strerror(errno));
+}
+
+static void enter_group(void)
+{
+	expect(memcg_enter(GROUP), "cgroup.procs: %s", strerror(errno));
 }
 
 struct poor {
@@ -268,11 +247,11 @@ static void poor_open(void *arg)
 	const char *path = pipe_path(0);
 	int round, fd, current;
 
-	current = sys(open(GROUP "/memory.current", O_RDONLY));
+	current = sys(open(CGROUPS "/" GROUP "/memory.current", O_RDONLY));
 	group_holds(current);
 	/* Its own pages, and those of the libraries, are not the group's. */
 	sys(mlockall(MCL_CURRENT));
-	put_file("cgroup.procs", "0");
+	enter_group();
 	for (round = 0; round < 20; round++) {
 		expect_errno(open(path, p->flags), ENOMEM);
 		wait_until(group_holds(current) < MiB, 30,
@@ -305,13 +284,13 @@ START_TEST(no_memory)
 	status = join_within(pid, 60);
 	expect(status != -1, "the open does not end");
 	expect(!status && p->done, "the opener ended with status 0x%x", status);
-	expect_ret(number_in(GROUP "/memory.events", "oom_kill"), 0);
+	expect_ret(memcg_kills(GROUP), 0);
 	/* Who has more can open it. */
 	fd = pipe_open(0, O_RDWR | O_NONBLOCK);
 	expect_ret(write(fd, "x", 1), 1);
 	expect_ret(read(fd, buf, 1), 1);
 	close(fd);
-	rmdir(GROUP);
+	memcg_remove(GROUP);
 }
 END_TEST
 
@@ -321,7 +300,7 @@ static void rich_open(void *arg)
 	bool *done = arg;
 	int fd;
 
-	put_file("cgroup.procs", "0");
+	enter_group();
 	sys(mlockall(MCL_CURRENT));
 	fd = pipe_open(0, O_RDWR | O_NONBLOCK);
 	__atomic_store_n(done, true, __ATOMIC_SEQ_CST);
@@ -332,12 +311,9 @@ static void rich_open(void *arg)
 
 static long long charged(void)
 {
-	FILE *f = fopen(GROUP "/memory.current", "r");
-	long long n;
+	long long n = memcg_used(GROUP);
 
-	expect(f && fscanf(f, "%lld", &n) == 1, "memory.current: %s",
-	       strerror(errno));
-	fclose(f);
+	expect(n >= 0, "memory.current: %s", strerror(errno));
 	return n;
 }
 
@@ -357,7 +333,7 @@ START_TEST(charged_to_opener)
 	join(pid);
 	wait_until(charged() < 4 * MiB, 30, "%lld bytes are still charged",
 		   charged());
-	rmdir(GROUP);
+	memcg_remove(GROUP);
 }
 END_TEST
 
