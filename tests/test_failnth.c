@@ -489,38 +489,42 @@ static long call_send(void)
 
 static int value;
 
+/* Every command that leaves the sizes what they are. */
 static long call_ioctls(void)
 {
+	static const struct {
+		unsigned int cmd;
+		bool points;	/* the argument is where the number is */
+		int number;
+		int returns;
+	} table[] = {
+		{ SCULL_IOCSQUANTUM, true, QUANTUM },
+		{ SCULL_IOCTQUANTUM, false, QUANTUM },
+		{ SCULL_IOCGQUANTUM, true },
+		{ SCULL_IOCQQUANTUM, false, 0, QUANTUM },
+		{ SCULL_IOCXQUANTUM, true, QUANTUM },
+		{ SCULL_IOCHQUANTUM, false, QUANTUM, QUANTUM },
+		{ SCULL_IOCSQSET, true, QSET },
+		{ SCULL_IOCTQSET, false, QSET },
+		{ SCULL_IOCGQSET, true },
+		{ SCULL_IOCQQSET, false, 0, QSET },
+		{ SCULL_IOCXQSET, true, QSET },
+		{ SCULL_IOCHQSET, false, QSET, QSET },
+	};
+	size_t i;
 	long ret;
 
-	value = QUANTUM;
-	ret = ioctl(fd, SCULL_IOCSQUANTUM, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCTQUANTUM, QUANTUM);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCGQUANTUM, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCQQUANTUM) - QUANTUM;
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCXQUANTUM, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCHQUANTUM, QUANTUM) - QUANTUM;
-	value = QSET;
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCSQSET, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCTQSET, QSET);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCGQSET, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCQQSET) - QSET;
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCXQSET, &value);
-	if (!ret)
-		ret = ioctl(fd, SCULL_IOCHQSET, QSET) - QSET;
-	if (!ret)
-		ret = ioctl(fd, SCULL_P_IOCQSIZE) < 0;
-	return ret;
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		value = table[i].number;
+		ret = table[i].points ? ioctl(fd, table[i].cmd, &value) :
+					ioctl(fd, table[i].cmd, value);
+		if (ret < 0)
+			return ret;
+		expect(ret == table[i].returns, "ioctl 0x%x: %ld, expected %d",
+		       table[i].cmd, ret, table[i].returns);
+	}
+	ret = ioctl(fd, SCULL_P_IOCQSIZE);
+	return ret < 0 ? ret : 0;
 }
 
 static void setup_ioctls(void)
