@@ -8,8 +8,9 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # What kbuild makes here beside the sources is for one kernel only.
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
+tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h)
 
-.PHONY: all module kunit demo check check-all coverage mutants soak trinity vm bench lint clean help
+.PHONY: all module kunit bench-limit demo check check-all coverage mutants soak trinity vm bench lint clean help
 
 all: module
 
@@ -45,9 +46,18 @@ headers:
 		echo "the package linux-headers-$$(uname -r); make KDIR=dir takes others." >&2; \
 		exit 1; }
 
+# The device that `make bench` holds the others against is a module of its own,
+# in a directory of its own, so that nothing else is built along with it.
+bench-limit: OUT ?= build/limit
+bench-limit: KLIMIT = $(abspath $(OUT))
+bench-limit: headers
+	mkdir -p "$(KLIMIT)"
+	ln -sf $(foreach file,$(tests/bench_limit),"$(CURDIR)/$(file)") "$(KLIMIT)"
+	+$(MAKE) -C $(KDIR) M="$(KLIMIT)" $(compiler) modules
+
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK ROUNDS CPUS PORT
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
@@ -109,5 +119,7 @@ help:
 	@echo 'make mutants       see the tests find bugs that are planted for that'
 	@echo '  MUTANTS=name       only this one, or several, of tests/mutants'
 	@echo 'make bench         measure scull against its peers, on the kernel lean'
+	@echo '  CASES="bare pipe"  only these; tests/bench --help tells more'
+	@echo '  PORT=path.ko       compare with this module too'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
 	@echo 'make clean         remove everything built'

@@ -1,265 +1,414 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * scullpipe against pipe(2), in one boot: bytes from one process to another,
- * each on a CPU of its own, and one byte to and fro. Both hold the same number of
- * bytes. The rounds of the two alternate, so that whatever else the machine does
- * meets both, and each figure is a median; the spread is that of the middle half
- * of the rounds.
- *
- * usage: bench_pipe [-r ROUNDS] [-c FILE.csv] [DEVICE [DEVICE]]
- *	(/dev/scullpipe0 and /dev/scullpipe1; the second brings the byte back)
+ * scullpipe against pipe(2) and a FIFO that hold as many bytes: bytes from one
+ * process to another, each on a CPU of its own, from four to one and from one to
+ * four; a byte to and fro, with and without asking first whether it is there; and
+ * calls that need not wait.
  */
-#define _GNU_SOURCE
-#include <err.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "bench.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../scull.h"
 
-#define MAX_ROUNDS	101
-#define MAX_BLOCK	(1 << 20)
+#define MANY 4
 
 struct channel {
 	int reader;
 	int writer;
 };
 
-/* A case: what is moved, how often, and what its figure is. */
-struct bench {
-	const char *name;
-	size_t block;
-	size_t total;
-	double (*run)(const struct channel *there, const struct channel *back,
-		      const struct bench *bench);
-	const char *unit;
+/* Two of a kind: one there, one back. */
+struct channels {
+	struct channel there;
+	struct channel back;
+	size_t capacity;
 };
 
-static double now(void)
+static struct crew *crew;
+
+static void put(int fd, size_t len)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-static void run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		err(1, "cannot run on CPU %d", cpu);
-}
-
-static void put(int fd, const char *bytes, size_t len)
-{
+	size_t done;
 	ssize_t n;
 
-	for (; len; bytes += n, len -= n) {
-		n = write(fd, bytes, len);
+	for (done = 0; done < len; done += n) {
+		n = write(fd, buffer + done, len - done);
 		if (n < 0)
 			err(1, "write");
 	}
 }
 
-static size_t take(int fd, char *bytes, size_t len)
+static size_t take(int fd, size_t len)
 {
-	ssize_t n = read(fd, bytes, len);
+	ssize_t n = read(fd, buffer, len);
 
 	if (n <= 0)
 		err(1, "read gave %zd", n);
 	return n;
 }
 
-static char block[MAX_BLOCK];
-
-static pid_t in_child(void)
+static const struct channels *channels(const struct crew *c)
 {
-	pid_t pid = fork();
-
-	if (pid < 0)
-		err(1, "fork");
-	run_on(pid ? 0 : 1);
-	return pid;
+	return c->subject->data;
 }
 
-static void reap(pid_t pid)
+static void begin_crew(struct subject *s, const struct work *w, size_t n, int all)
 {
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid || status)
-		errx(1, "the other process failed");
+	memset(crew, 0, sizeof(*crew));
+	crew->subject = s;
+	crew->work = w;
+	crew->n = n;
+	crew->all = all;
 }
 
-/* MB/s of a writer that a reader keeps up with. */
-static double throughput(const struct channel *there,
-			 const struct channel *back, const struct bench *bench)
-{
-	size_t done;
-	double begin;
-	pid_t pid = in_child();
+/* --- many bytes --- */
 
-	if (!pid) {
-		for (done = 0; done < bench->total; done += bench->block)
-			put(there->writer, block, bench->block);
-		_exit(0);
-	}
-	done = take(there->reader, block, bench->block);
-	begin = now();
-	while (done < bench->total)
-		done += take(there->reader, block, bench->block);
-	begin = now() - begin;
-	reap(pid);
-	return bench->total / begin / 1e6;
-}
-
-/* Microseconds for a byte to go and another to come back. */
-static double ping_pong(const struct channel *there, const struct channel *back,
-			const struct bench *bench)
+static void write_all(struct crew *c, int me)
 {
 	size_t i;
-	double begin;
-	pid_t pid = in_child();
 
-	if (!pid) {
-		for (i = 0; i < bench->total; i++) {
-			take(there->reader, block, 1);
-			put(back->writer, block, 1);
-		}
-		_exit(0);
+	run_on(1 + me);
+	gate_pass(&c->gate, c->all);
+	for (i = 0; i < c->n; i++)
+		put(channels(c)->there.writer, c->work->bytes);
+}
+
+/* One reader keeps up with as many writers as the case has. */
+static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
+{
+	const struct channels *ch = s->data;
+	size_t left = n * w->bytes, got;
+	pid_t pids[MANY];
+	uint64_t begin;
+	size_t i;
+
+	begin_crew(s, w, n / w->arg, w->arg + 1);
+	for (i = 0; i < w->arg; i++)
+		pids[i] = child(write_all, crew, i);
+	run_on(0);
+	gate_pass(&crew->gate, crew->all);
+	begin = ticks();
+	for (; left; left -= got)
+		got = take(ch->there.reader, w->bytes);
+	begin = ticks() - begin;
+	for (i = 0; i < w->arg; i++)
+		reap(pids[i]);
+	return begin;
+}
+
+/* Whoever takes the last byte says when that was. */
+static void read_some(struct crew *c, int me)
+{
+	size_t all = c->n * c->work->bytes, got;
+
+	run_on(1 + me);
+	gate_pass(&c->gate, c->all);
+	for (;;) {
+		got = take(channels(c)->there.reader, c->work->bytes);
+		if (__atomic_add_fetch(&c->moved, got, __ATOMIC_SEQ_CST) < all)
+			continue;
+		c->end[0] = ticks();
+		put(channels(c)->back.writer, 1);
 	}
-	begin = now();
-	for (i = 0; i < bench->total; i++) {
-		put(there->writer, block, 1);
-		take(back->reader, block, 1);
+}
+
+static uint64_t to_many(struct subject *s, const struct work *w, size_t n)
+{
+	const struct channels *ch = s->data;
+	pid_t pids[MANY];
+	uint64_t begin;
+	size_t i;
+
+	begin_crew(s, w, n, w->arg + 1);
+	for (i = 0; i < w->arg; i++)
+		pids[i] = child(read_some, crew, i);
+	run_on(0);
+	gate_pass(&crew->gate, crew->all);
+	begin = ticks();
+	for (i = 0; i < n; i++)
+		put(ch->there.writer, w->bytes);
+	take(ch->back.reader, 1);
+	begin = crew->end[0] - begin;
+	for (i = 0; i < w->arg; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
 	}
-	begin = now() - begin;
+	return begin;
+}
+
+/* --- to and fro --- */
+
+enum { AT_ONCE, AFTER_POLL, AFTER_EPOLL };
+
+/* Takes a byte as the case says, asking @epoll or poll() first. */
+static void take_byte(int fd, int how, int epoll)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct epoll_event event;
+
+	if (how == AFTER_POLL && poll(&p, 1, -1) != 1)
+		err(1, "poll");
+	if (how == AFTER_EPOLL && epoll_wait(epoll, &event, 1, -1) != 1)
+		err(1, "epoll_wait");
+	take(fd, 1);
+}
+
+static int epoll_of(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		err(1, "epoll");
+	return epoll;
+}
+
+static void answer(struct crew *c, int me)
+{
+	const struct channels *ch = channels(c);
+	int epoll = epoll_of(ch->there.reader);
+	size_t i;
+
+	run_on(1);
+	gate_pass(&c->gate, c->all);
+	for (i = 0; i < c->n; i++) {
+		take_byte(ch->there.reader, c->work->arg, epoll);
+		put(ch->back.writer, 1);
+	}
+}
+
+static uint64_t round_trips(struct subject *s, const struct work *w, size_t n)
+{
+	const struct channels *ch = s->data;
+	int epoll = epoll_of(ch->back.reader);
+	uint64_t begin;
+	pid_t pid;
+	size_t i;
+
+	begin_crew(s, w, n, 2);
+	pid = child(answer, crew, 0);
+	run_on(0);
+	gate_pass(&crew->gate, crew->all);
+	begin = ticks();
+	for (i = 0; i < n; i++) {
+		put(ch->there.writer, 1);
+		take_byte(ch->back.reader, w->arg, epoll);
+	}
+	begin = ticks() - begin;
 	reap(pid);
-	return begin / bench->total * 1e6;
+	close(epoll);
+	return begin;
 }
 
-static const struct bench benches[] = {
-	{ "64 B",	64,	4 << 20,	throughput,	"MB/s" },
-	{ "512 B",	512,	24 << 20,	throughput,	"MB/s" },
-	{ "4 KiB",	4096,	64 << 20,	throughput,	"MB/s" },
-	{ "64 KiB",	65536,	128 << 20,	throughput,	"MB/s" },
-	{ "1 MiB",	1 << 20, 128 << 20,	throughput,	"MB/s" },
-	{ "ping-pong",	1,	3000,		ping_pong,	"us" },
-};
+/* --- without waiting --- */
 
-static int by_value(const void *a, const void *b)
+/* Fills the pipe and empties it again, and adds up what one of both takes. */
+static uint64_t no_wait(struct subject *s, const struct work *w, size_t n)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	const struct channels *ch = s->data;
+	size_t block = w->arg >> 1, some, i;
+	bool reading = w->arg & 1;
+	uint64_t begin, sum = 0;
 
-	return (x > y) - (x < y);
-}
-
-struct figure {
-	double median;
-	double spread;	/* of the middle half, in percent of the median */
-};
-
-static struct figure sum_up(double *values, int rounds)
-{
-	struct figure figure;
-
-	qsort(values, rounds, sizeof(*values), by_value);
-	figure.median = values[rounds / 2];
-	figure.spread = (values[rounds * 3 / 4] - values[rounds / 4]) /
-			figure.median * 100;
-	return figure;
-}
-
-static void compare(const struct bench *bench, int rounds, FILE *csv,
-		    struct channel scull[2], struct channel pipes[2])
-{
-	static double ours[MAX_ROUNDS], theirs[MAX_ROUNDS];
-	struct figure a, b;
-	double ratio;
-	int i;
-
-	for (i = 0; i < rounds; i++) {
-		ours[i] = bench->run(&scull[0], &scull[1], bench);
-		theirs[i] = bench->run(&pipes[0], &pipes[1], bench);
+	run_on(0);
+	while (n) {
+		some = ch->capacity / block;
+		some = some < n ? some : n;
+		begin = ticks();
+		for (i = 0; i < some; i++)
+			put(ch->there.writer, block);
+		if (!reading)
+			sum += ticks() - begin;
+		begin = ticks();
+		for (i = 0; i < some; i++)
+			take(ch->there.reader, block);
+		if (reading)
+			sum += ticks() - begin;
+		n -= some;
 	}
-	a = sum_up(ours, rounds);
-	b = sum_up(theirs, rounds);
-	ratio = bench->run == throughput ? a.median / b.median :
-					   b.median / a.median;
-	printf("%-10s %10.1f %4.0f%% %10.1f %4.0f%%  %-5s %6.2f\n", bench->name,
-	       a.median, a.spread, b.median, b.spread, bench->unit, ratio);
-	fflush(stdout);
-	if (csv)
-		fprintf(csv, "%s,%s,%.3f,%.1f,%.3f,%.1f,%.3f\n", bench->name,
-			bench->unit, a.median, a.spread, b.median, b.spread,
-			ratio);
+	return sum;
 }
 
-static struct channel open_device(const char *path, int *capacity)
-{
-	struct channel channel;
+/* --- the cases --- */
 
-	channel.reader = open(path, O_RDWR);
-	if (channel.reader < 0)
+static struct channel open_device(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
 		err(1, "cannot open %s", path);
-	channel.writer = channel.reader;
-	*capacity = ioctl(channel.reader, SCULL_P_IOCQSIZE);
-	if (*capacity < 0)
-		err(1, "%s does not tell its size", path);
-	return channel;
+	return (struct channel){ .reader = fd, .writer = fd };
 }
 
-static struct channel open_pipe(int capacity)
+static void set_capacity(int fd, size_t capacity)
 {
-	int ends[2], got;
+	int got = fcntl(fd, F_SETPIPE_SZ, (int)capacity);
 
-	if (pipe(ends))
+	if (got != (int)capacity)
+		errx(1, "a pipe cannot hold %zu bytes, but %d", capacity, got);
+}
+
+static struct channel open_pipe(size_t capacity)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
 		err(1, "pipe");
-	got = fcntl(ends[0], F_SETPIPE_SZ, capacity);
-	if (got != capacity)
-		errx(1, "pipe(2) cannot hold %d bytes, but %d", capacity, got);
+	set_capacity(ends[0], capacity);
 	return (struct channel){ .reader = ends[0], .writer = ends[1] };
 }
 
-int main(int argc, char **argv)
+static struct channel open_fifo(size_t capacity, const char *name)
 {
-	const char *paths[2] = { "/dev/scullpipe0", "/dev/scullpipe1" };
-	struct channel scull[2], pipes[2];
-	int rounds = 15, capacity, opt, i;
-	FILE *csv = NULL;
+	struct channel channel;
+	char path[64];
 
-	while ((opt = getopt(argc, argv, "r:c:")) != -1) {
-		if (opt == 'r')
-			rounds = atoi(optarg);
-		else if (opt != 'c')
-			return 2;
-		else if (!(csv = fopen(optarg, "w")))
-			err(1, "cannot write %s", optarg);
-	}
-	if (rounds < 3 || rounds > MAX_ROUNDS)
-		errx(2, "-r takes a number from 3 to %d", MAX_ROUNDS);
-	for (i = 0; i < 2; i++) {
-		if (optind + i < argc)
-			paths[i] = argv[optind + i];
-		scull[i] = open_device(paths[i], &capacity);
-		pipes[i] = open_pipe(capacity);
-	}
+	snprintf(path, sizeof(path), "%s/%s", tmpfs(false), name);
+	unlink(path);
+	if (mkfifo(path, 0600))
+		err(1, "cannot make %s", path);
+	channel = open_device(path);
+	set_capacity(channel.reader, capacity);
+	return channel;
+}
 
-	printf("%d bytes of buffer each, medians of %d alternating rounds\n",
-	       capacity, rounds);
-	printf("%-10s %16s %16s  %-5s %6s\n", "case", "scullpipe",
-	       "pipe(2)", "", "ratio");
-	if (csv)
-		fputs("case,unit,scullpipe,spread,pipe,spread,ratio\n", csv);
-	for (i = 0; i < (int)(sizeof(benches) / sizeof(*benches)); i++)
-		compare(&benches[i], rounds, csv, scull, pipes);
-	return csv && fclose(csv) ? 1 : 0;
+/* The capacity of the devices, which a first open gives a pipe. */
+static int device_capacity(size_t capacity)
+{
+	int fd = open("/dev/scull0", O_RDWR | O_CLOEXEC), old;
+
+	if (fd < 0)
+		err(1, "cannot open /dev/scull0");
+	old = ioctl(fd, SCULL_P_IOCQSIZE);
+	if (old < 0 || ioctl(fd, SCULL_P_IOCTSIZE, capacity))
+		err(1, "cannot give pipes %zu bytes", capacity);
+	close(fd);
+	return old;
+}
+
+static void open_all(struct channels *all, size_t capacity)
+{
+	int old;
+
+	if (bench.dry)
+		return;
+	old = device_capacity(capacity);
+	all[0].there = open_device("/dev/scullpipe0");
+	all[0].back = open_device("/dev/scullpipe1");
+	device_capacity(old);
+	all[1].there = open_pipe(capacity);
+	all[1].back = open_pipe(capacity);
+	all[2].there = open_fifo(capacity, "there");
+	all[2].back = open_fifo(capacity, "back");
+	all[0].capacity = all[1].capacity = all[2].capacity = capacity;
+}
+
+static void close_all(struct channels *all)
+{
+	int i;
+
+	for (i = 0; i < 3 && !bench.dry; i++) {
+		close(all[i].there.reader);
+		close(all[i].back.reader);
+		if (i == 1) {
+			close(all[i].there.writer);
+			close(all[i].back.writer);
+		}
+	}
+}
+
+static const struct {
+	size_t block;
+	size_t bytes;	/* a round */
+} blocks[] = {
+	{ 64,		2 * MiB },
+	{ 512,		16 * MiB },
+	{ 4 * KiB,	48 * MiB },
+	{ 64 * KiB,	64 * MiB },
+	{ 1 * MiB,	64 * MiB },
+};
+
+static const char *const trips[] = { "ping-pong", "poll", "epoll" };
+
+static void one_capacity(struct subject *s, size_t capacity)
+{
+	const char *hold = size_name(capacity);
+	struct work w = { .family = "pipe", .unit = 1 };
+	char what[32];
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		w.bytes = blocks[i].block;
+		w.n = blocks[i].bytes / blocks[i].block;
+		w.size = size_name(w.bytes);
+		w.ticks = to_one;
+		w.arg = 1;
+		snprintf(what, sizeof(what), "%s/1 to 1", hold);
+		w.what = what;
+		measure(&w, s, 3);
+		/* Writes that stay whole. */
+		if (w.bytes < 512 || w.bytes > PIPE_BUF)
+			continue;
+		w.arg = MANY;
+		snprintf(what, sizeof(what), "%s/%d to 1", hold, MANY);
+		measure(&w, s, 3);
+		w.ticks = to_many;
+		snprintf(what, sizeof(what), "%s/1 to %d", hold, MANY);
+		measure(&w, s, 3);
+	}
+	w.bytes = 0;
+	w.unit = 1000;
+	w.ticks = round_trips;
+	w.size = "1 B";
+	w.n = 1000;
+	w.counted = 50;
+	for (i = 0; i < ARRAY_SIZE(trips); i++) {
+		w.arg = i;
+		snprintf(what, sizeof(what), "%s/%s", hold, trips[i]);
+		measure(&w, s, 3);
+	}
+	w.unit = 1;
+	w.ticks = no_wait;
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		if (blocks[i].block > 4 * KiB)
+			break;
+		w.size = size_name(blocks[i].block);
+		w.n = 50000;
+		w.counted = capacity / blocks[i].block;
+		if (w.counted > 128)
+			w.counted = 128;
+		for (j = 0; j < 2; j++) {
+			w.arg = blocks[i].block << 1 | j;
+			snprintf(what, sizeof(what), "%s/%s", hold,
+				 j ? "read" : "write");
+			measure(&w, s, 3);
+		}
+	}
+}
+
+void family_pipe(void)
+{
+	static const size_t capacities[] = { 64 * KiB, 1 * MiB, 4 * KiB };
+	struct channels all[3];
+	struct subject subjects[3] = {
+		{ .name = "scullpipe",	.of = -1, .ours = -1, .data = &all[0] },
+		{ .name = "pipe(2)",	.of = -1, .ours = 0,  .data = &all[1] },
+		{ .name = "FIFO",	.of = -1, .ours = 0,  .data = &all[2] },
+	};
+	size_t i;
+
+	if (!crew)
+		crew = shared(sizeof(*crew));
+	for (i = 0; i < ARRAY_SIZE(capacities); i++) {
+		open_all(all, capacities[i]);
+		one_capacity(subjects, capacities[i]);
+		close_all(all);
+	}
 }
