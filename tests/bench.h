@@ -116,6 +116,11 @@ uint64_t ticks(void);
 const char *size_name(size_t size);
 
 void run_on(int cpu);
+/*
+ * Before all processes that are not told so, and until it waits. Two that both
+ * are take turns in the same way every time.
+ */
+void go_first(bool on);
 int cpus(void);
 /* Numbers that are the same in every run. */
 uint64_t rnd(uint64_t *state);

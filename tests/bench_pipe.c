@@ -18,6 +18,7 @@
 #include "../scull.h"
 
 #define MANY 4
+#define WARM 20		/* trips that are not measured, at the beginning */
 
 struct channel {
 	int reader;
@@ -75,6 +76,8 @@ static void write_all(struct crew *c, int me)
 	size_t i;
 
 	run_on(1 + me);
+	if (bench.counted)
+		go_first(true);
 	gate_pass(&c->gate, c->all);
 	for (i = 0; i < c->n; i++)
 		put(channels(c)->there.writer, c->work->bytes);
@@ -93,6 +96,8 @@ static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
 	for (i = 0; i < w->arg; i++)
 		pids[i] = child(write_all, crew, i);
 	run_on(0);
+	if (bench.counted)
+		go_first(true);
 	gate_pass(&crew->gate, crew->all);
 	begin = ticks();
 	for (; left; left -= got)
@@ -100,6 +105,8 @@ static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
 	begin = ticks() - begin;
 	for (i = 0; i < w->arg; i++)
 		reap(pids[i]);
+	if (bench.counted)
+		go_first(false);
 	return begin;
 }
 
@@ -130,6 +137,8 @@ static uint64_t to_many(struct subject *s, const struct work *w, size_t n)
 	for (i = 0; i < w->arg; i++)
 		pids[i] = child(read_some, crew, i);
 	run_on(0);
+	if (bench.counted)
+		go_first(true);
 	gate_pass(&crew->gate, crew->all);
 	begin = ticks();
 	for (i = 0; i < n; i++)
@@ -177,8 +186,10 @@ static void answer(struct crew *c, int me)
 	size_t i;
 
 	run_on(1);
+	if (bench.counted)
+		go_first(true);
 	gate_pass(&c->gate, c->all);
-	for (i = 0; i < c->n; i++) {
+	for (i = 0; i < c->n + WARM; i++) {
 		take_byte(ch->there.reader, c->work->arg, epoll);
 		put(ch->back.writer, 1);
 	}
@@ -188,21 +199,26 @@ static uint64_t round_trips(struct subject *s, const struct work *w, size_t n)
 {
 	const struct channels *ch = s->data;
 	int epoll = epoll_of(ch->back.reader);
-	uint64_t begin;
+	uint64_t begin = 0;
 	pid_t pid;
 	size_t i;
 
 	begin_crew(s, w, n, 2);
 	pid = child(answer, crew, 0);
 	run_on(0);
+	if (bench.counted)
+		go_first(true);
 	gate_pass(&crew->gate, crew->all);
-	begin = ticks();
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n + WARM; i++) {
+		if (i == WARM)
+			begin = ticks();
 		put(ch->there.writer, 1);
 		take_byte(ch->back.reader, w->arg, epoll);
 	}
 	begin = ticks() - begin;
 	reap(pid);
+	if (bench.counted)
+		go_first(false);
 	close(epoll);
 	return begin;
 }
@@ -350,6 +366,7 @@ static void one_capacity(struct subject *s, size_t capacity)
 		w.size = size_name(w.bytes);
 		w.ticks = to_one;
 		w.arg = 1;
+		w.counted = w.bytes < capacity / 4 ? capacity / w.bytes : 4;
 		snprintf(what, sizeof(what), "%s/1 to 1", hold);
 		w.what = what;
 		measure(&w, s, 3);
@@ -357,6 +374,7 @@ static void one_capacity(struct subject *s, size_t capacity)
 		if (w.bytes < 512 || w.bytes > PIPE_BUF)
 			continue;
 		w.arg = MANY;
+		w.counted = 0;
 		snprintf(what, sizeof(what), "%s/%d to 1", hold, MANY);
 		measure(&w, s, 3);
 		w.ticks = to_many;
@@ -368,7 +386,7 @@ static void one_capacity(struct subject *s, size_t capacity)
 	w.ticks = round_trips;
 	w.size = "1 B";
 	w.n = 1000;
-	w.counted = 50;
+	w.counted = 200;
 	for (i = 0; i < ARRAY_SIZE(trips); i++) {
 		w.arg = i;
 		snprintf(what, sizeof(what), "%s/%s", hold, trips[i]);

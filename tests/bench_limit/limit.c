@@ -73,6 +73,13 @@ static int limit_resize(u64 size)
 	return 0;
 }
 
+/* Nothing ever waits, so io_uring need not leave its calls to a thread. */
+static int limit_open(struct inode *inode, struct file *file)
+{
+	file->f_mode |= FMODE_NOWAIT;
+	return 0;
+}
+
 static long limit_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	__u64 size;
@@ -132,6 +139,7 @@ static ssize_t limit_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 static const struct file_operations limit_fops = {
 	.owner		= THIS_MODULE,
+	.open		= limit_open,
 	.read_iter	= limit_read_iter,
 	.write_iter	= limit_write_iter,
 	.llseek		= default_llseek,
