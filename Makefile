@@ -10,7 +10,7 @@ sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h)
 
-.PHONY: all module kunit bench-limit demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline lint clean help
+.PHONY: all module kunit bench-limit demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
 
 all: module
 
@@ -88,12 +88,15 @@ mutants:
 	tests/mutate
 
 # What is quick on the smallest kernel says most.
-bench bench-%: KERNEL := $(if $(filter file,$(origin KERNEL)),lean,$(KERNEL))
+bench bench-% profile: KERNEL := $(if $(filter file,$(origin KERNEL)),lean,$(KERNEL))
 bench:
 	tests/bench
 
 bench-count bench-compare bench-baseline: bench-%:
 	tests/bench --$*
+
+profile:
+	tests/profile
 
 lint:
 	tests/lint
@@ -126,5 +129,6 @@ help:
 	@echo '  PORT=path.ko       compare with this module too'
 	@echo 'make bench-count   count instructions in place of time'
 	@echo 'make bench-compare say what takes more or fewer than in the baseline'
+	@echo 'make profile       whose the instructions of a read and a write are'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
 	@echo 'make clean         remove everything built'

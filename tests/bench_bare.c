@@ -16,6 +16,8 @@ static void from_the_start(struct subject *s, const struct work *w, size_t n)
 
 static void go_on(struct subject *s, const struct work *w, size_t n)
 {
+	/* Blocks begin where blocks of their size do. */
+	s->pos = (s->pos + w->bytes - 1) / w->bytes * w->bytes;
 	if (s->pos + n * w->bytes > SPAN)
 		s->pos = 0;
 	if (lseek(s->fd, s->pos, SEEK_SET) != s->pos)

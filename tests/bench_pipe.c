@@ -81,6 +81,8 @@ static void write_all(struct crew *c, int me)
 	gate_pass(&c->gate, c->all);
 	for (i = 0; i < c->n; i++)
 		put(channels(c)->there.writer, c->work->bytes);
+	/* To end is work too, so not before the clock has stopped. */
+	take(channels(c)->back.reader, 1);
 }
 
 /* One reader keeps up with as many writers as the case has. */
@@ -103,6 +105,8 @@ static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
 	for (; left; left -= got)
 		got = take(ch->there.reader, w->bytes);
 	begin = ticks() - begin;
+	for (i = 0; i < w->arg; i++)
+		put(ch->back.writer, 1);
 	for (i = 0; i < w->arg; i++)
 		reap(pids[i]);
 	if (bench.counted)
