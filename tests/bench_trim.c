@@ -126,7 +126,7 @@ void family_trim(void)
 		bench.rounds = rounds < 3 ? rounds : 3;
 		if (bench.counted)
 			bench.rounds = 1;
-		measure(&w, subjects, i & 2 ? 1 : n < 2 ? n : 2);
+		measure(&w, subjects, 1);
 	}
 	bench.rounds = rounds;
 	storage_done(subjects, n);
