@@ -37,7 +37,8 @@ static noinline struct scull_set *scull_store_find(struct scull_store *store,
 }
 
 static __always_inline void scull_cursor_init(struct scull_cursor *cur,
-			      struct scull_store *store, loff_t pos)
+					      struct scull_store *store,
+					      loff_t pos)
 {
 	struct scull_set *set = READ_ONCE(store->recent);
 	u64 start;
