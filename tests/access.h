@@ -4,8 +4,6 @@
  * may open, on a file system that nobody else sees; and actors, processes that
  * do one thing after the other when they are asked to: users, sessions, holders
  * and waiters.
- *
- * SCULL_TIMES=N makes the tests that repeat something do it N times as often.
  */
 #ifndef TESTS_ACCESS_H
 #define TESTS_ACCESS_H
@@ -38,14 +36,6 @@ static const char *const device_names[] = {
 	{ code, "scullwuid: " what, WUID }
 #define FOR_ALL(code, what)						\
 	FOR_SHARED(code, what), { code, "scullpriv: " what, PRIV }
-
-/* How often to repeat something that is repeated @n times by default. */
-static inline int repeat(int n)
-{
-	const char *given = getenv("SCULL_TIMES");
-
-	return given && atoi(given) > 0 ? n * atoi(given) : n;
-}
 
 /* --- nodes --- */
 

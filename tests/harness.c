@@ -444,6 +444,16 @@ void pattern_at(const char *file, int line, const void *buf, size_t len,
 	}
 }
 
+int repeat(int n)
+{
+	const char *given = getenv("SCULL_TIMES");
+	double times = given ? strtod(given, NULL) : 0;
+
+	if (times <= 0)
+		return n;
+	return n * times < 1 ? 1 : n * times;
+}
+
 static uint64_t state;
 
 void seed_rnd(void)

@@ -139,6 +139,12 @@ off_t dev_limit(int quantum, int qset);
 /* Bytes that depend on offset and seed only, none of them 0. */
 void fill(void *buf, size_t len, off_t off, unsigned int seed);
 
+/*
+ * How often to do something that is done @n times by default: SCULL_TIMES, a
+ * number like 5 or 0.1, times as often, but at least once.
+ */
+int repeat(int n);
+
 /* Starts rnd() from SCULL_SEED, or from a seed of its own that it prints. */
 void seed_rnd(void);
 uint64_t rnd(void);

@@ -400,7 +400,7 @@ static void race(int me, void *arg)
 	struct race *r = arg;
 	int round;
 
-	for (round = 1; round <= RACES; round++) {
+	for (round = 1; round <= repeat(RACES); round++) {
 		int fd, len = 1 + round * 7919 % 5000, got = 0;
 		ssize_t n;
 
@@ -444,11 +444,11 @@ static void hasty(int me, void *arg)
 {
 	static const struct itimerval often = { { 0, 100 }, { 0, 100 } };
 	struct sigaction act = { .sa_handler = catch, .sa_flags = SA_RESTART };
-	int *opened = arg, before, came = 0, fd, i;
+	int *opened = arg, before, came = 0, fd, i, times = repeat(HASTY_WRITERS);
 	ssize_t n;
 
 	if (me) {
-		for (i = 1; i <= HASTY_WRITERS; i++) {
+		for (i = 1; i <= times; i++) {
 			fd = get(O_WRONLY);
 			__atomic_store_n(opened, i, __ATOMIC_SEQ_CST);
 			expect_ret(write(fd, "x", 1), 1);
@@ -459,7 +459,7 @@ static void hasty(int me, void *arg)
 	fd = get(O_RDONLY | O_NONBLOCK);
 	sys(sigaction(SIGALRM, &act, NULL));
 	sys(setitimer(ITIMER_REAL, &often, NULL));
-	while (came < HASTY_WRITERS) {
+	while (came < times) {
 		before = __atomic_load_n(opened, __ATOMIC_SEQ_CST);
 		n = read(fd, buf, sizeof(buf));
 		if (n < 0)

@@ -393,7 +393,7 @@ END_TEST
 
 static int rounds(void)
 {
-	return env_number("SCULL_PIPE_ROUNDS", 150);
+	return env_number("SCULL_PIPE_ROUNDS", repeat(150));
 }
 
 static void rival(void *arg)
@@ -460,7 +460,7 @@ END_TEST
 
 static int turns(void)
 {
-	return env_number("SCULL_PIPE_TURNS", 1000);
+	return env_number("SCULL_PIPE_TURNS", repeat(1000));
 }
 
 /* A byte back and forth: each turn sleeps and is woken, at both ends. */
@@ -540,7 +540,7 @@ enum { BY_READ, BY_WRITE, BY_POLL_IN, BY_POLL_OUT };
 
 static int meetings(void)
 {
-	return env_number("SCULL_PIPE_MEETINGS", 4000);
+	return env_number("SCULL_PIPE_MEETINGS", repeat(4000));
 }
 
 static bool on_processor(int number)
