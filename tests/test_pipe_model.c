@@ -35,7 +35,7 @@ static struct tally {
 
 static long ops_wanted(void)
 {
-	return env_number("SCULL_PIPE_OPS", repeat(DEFAULT_OPS));
+	return env_number("SCULL_PIPE_OPS", DEFAULT_OPS);
 }
 
 /* Of @all operations, those for a pipe of this capacity: large ones take long. */
