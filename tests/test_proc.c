@@ -423,6 +423,40 @@ START_TEST(under_trims)
 }
 END_TEST
 
+/* A set whose only quantum is its last takes a walk as long as one can. */
+#define FAR 1000
+
+static void show_and_replace(int me, void *arg)
+{
+	int *left = arg, times = repeat(3000), fd = dev_open(0, O_RDWR), i;
+
+	if (!me) {
+		for (i = 0; i < times; i++) {
+			dev_trim(0);
+			expect_ret(pwrite(fd, "x", 1, FAR - 1), 1);
+		}
+		__atomic_sub_fetch(left, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	do {
+		struct text *t = slurp(files[me % 2], 5000);
+
+		expect_grammar(files[me % 2], t->data);
+		free(t->data);
+		free(t);
+	} while (__atomic_load_n(left, __ATOMIC_SEQ_CST));
+}
+
+START_TEST(far_under_trims)
+{
+	int *left = shared(sizeof(*left));
+
+	*left = 1;
+	close(fresh(0, 1, FAR));
+	together(3, show_and_replace, left);
+}
+END_TEST
+
 static const struct test tests[] = {
 	{ &empty, "empty devices" },
 	{ &one_device, "a device of one set, then of two" },
@@ -435,6 +469,7 @@ static const struct test tests[] = {
 	{ &anywhere, "pread anywhere gives the same text" },
 	{ &for_everybody, "readable by everybody, writable by nobody" },
 	{ &under_trims, "read in a loop while others trim and extend", 0, 180 },
+	{ &far_under_trims, "read in a loop while its only, far quantum is trimmed", 0, 180 },
 };
 
 TEST_MAIN("proc", tests)
