@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: alone
+#
 # scull_load: what it makes, what it refuses and what it says.
 # shellcheck disable=SC2016,SC2154 # sh expands those; common.bash sets these
 
