@@ -188,8 +188,9 @@ static int pipe_test_init(struct kunit *test)
 
 static void pipe_test_exit(struct kunit *test)
 {
-	weak_barrier();
 	scull_pipe_release(NULL, pipe_test_file);
+	/* Before the place goes where the last store was put off to. */
+	weak_barrier();
 	scull_pipe_destroy(pipe_test_file->private_data);
 }
 
