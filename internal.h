@@ -70,8 +70,8 @@ struct scull_set {
  * The bytes of an allocated quantum from @size on are 0.
  *
  * A store has no lock of its own: @quantum, @qset, @span and @limit never
- * change, and the caller keeps scull_store_write() and scull_store_destroy() apart from
- * every other call on the same store.
+ * change, and the caller keeps scull_store_write() and scull_store_destroy()
+ * apart from every other call on the same store.
  */
 struct scull_store {
 	struct xarray sets;

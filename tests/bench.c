@@ -299,6 +299,16 @@ void *shared(size_t len)
 	return mem;
 }
 
+void crew_init(struct crew *crew, struct subject *s, const struct work *w,
+	       size_t n, int all)
+{
+	memset(crew, 0, sizeof(*crew));
+	crew->subject = s;
+	crew->work = w;
+	crew->n = n;
+	crew->all = all;
+}
+
 void gate_pass(struct gate *gate, int all)
 {
 	__atomic_add_fetch(&gate->there, 1, __ATOMIC_SEQ_CST);
@@ -370,16 +380,15 @@ static void tmpfs_done(void)
 	}
 }
 
-static bool add(struct subject *s, const char *name, const char *path, int kind)
+static void add(struct subject *s, const char *name, const char *path, int kind)
 {
 	*s = (struct subject){ .name = name, .path = path, .kind = kind,
 			       .of = -1, .ours = -1, .fd = -1 };
 	if (bench.dry)
-		return true;
+		return;
 	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->fd < 0)
 		err(1, "cannot open %s", path);
-	return true;
 }
 
 int storage(struct subject *subjects, bool with_limit)

@@ -122,7 +122,8 @@ void run_on(int cpu);
  */
 void go_first(bool on);
 int cpus(void);
-/* Numbers that are the same in every run. */
+/* Numbers that are the same in every run, from SEED on. */
+#define SEED 88172645463325252ull
 uint64_t rnd(uint64_t *state);
 /* A buffer of at least 1 MiB that begins with a page. */
 extern char *buffer;
@@ -177,6 +178,9 @@ struct crew {
 	uint64_t end[16];
 };
 
+/* For a round of @n operations of each, with @all at the gate. */
+void crew_init(struct crew *crew, struct subject *s, const struct work *w,
+	       size_t n, int all);
 /* Memory that all processes share. */
 void *shared(size_t len);
 /* Waits until @all have come. */

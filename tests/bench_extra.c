@@ -39,7 +39,7 @@ static void append(struct subject *s, const struct work *w, size_t n)
 static void in_pieces(struct subject *s, const struct work *w, size_t n)
 {
 	struct iovec pieces[PIECES];
-	uint64_t seed = 88172645463325252ull;
+	uint64_t seed = SEED;
 	size_t i;
 
 	for (i = 0; i < PIECES; i++) {
@@ -68,7 +68,7 @@ static struct io_uring ring;
 /* As many at a time as the case says. */
 static void by_uring(struct subject *s, const struct work *w, size_t n)
 {
-	uint64_t seed = 88172645463325252ull;
+	uint64_t seed = SEED;
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
 	size_t some, i;

@@ -52,11 +52,7 @@ static uint64_t together(struct subject *s, const struct work *w, size_t n)
 	pid_t pids[MOST];
 	int i;
 
-	memset(crew, 0, sizeof(*crew));
-	crew->subject = s;
-	crew->work = w;
-	crew->n = n;
-	crew->all = team->size;
+	crew_init(crew, s, w, n, team->size);
 	for (i = 0; i < team->size; i++)
 		pids[i] = child(work_alone, crew, i);
 	for (i = 0; i < team->size; i++) {

@@ -60,13 +60,22 @@ static const struct channels *channels(const struct crew *c)
 	return c->subject->data;
 }
 
-static void begin_crew(struct subject *s, const struct work *w, size_t n, int all)
+/*
+ * Begins together with the others. Where instructions are counted all take turns
+ * in the same way every time.
+ */
+static void line_up(struct crew *c, int cpu)
 {
-	memset(crew, 0, sizeof(*crew));
-	crew->subject = s;
-	crew->work = w;
-	crew->n = n;
-	crew->all = all;
+	run_on(cpu);
+	if (bench.counted)
+		go_first(true);
+	gate_pass(&c->gate, c->all);
+}
+
+static void step_back(void)
+{
+	if (bench.counted)
+		go_first(false);
 }
 
 /* --- many bytes --- */
@@ -75,10 +84,7 @@ static void write_all(struct crew *c, int me)
 {
 	size_t i;
 
-	run_on(1 + me);
-	if (bench.counted)
-		go_first(true);
-	gate_pass(&c->gate, c->all);
+	line_up(c, 1 + me);
 	for (i = 0; i < c->n; i++)
 		put(channels(c)->there.writer, c->work->bytes);
 	/* To end is work too, so not before the clock has stopped. */
@@ -94,13 +100,10 @@ static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
 	uint64_t begin;
 	size_t i;
 
-	begin_crew(s, w, n / w->arg, w->arg + 1);
+	crew_init(crew, s, w, n / w->arg, w->arg + 1);
 	for (i = 0; i < w->arg; i++)
 		pids[i] = child(write_all, crew, i);
-	run_on(0);
-	if (bench.counted)
-		go_first(true);
-	gate_pass(&crew->gate, crew->all);
+	line_up(crew, 0);
 	begin = ticks();
 	for (; left; left -= got)
 		got = take(ch->there.reader, w->bytes);
@@ -109,8 +112,7 @@ static uint64_t to_one(struct subject *s, const struct work *w, size_t n)
 		put(ch->back.writer, 1);
 	for (i = 0; i < w->arg; i++)
 		reap(pids[i]);
-	if (bench.counted)
-		go_first(false);
+	step_back();
 	return begin;
 }
 
@@ -137,13 +139,10 @@ static uint64_t to_many(struct subject *s, const struct work *w, size_t n)
 	uint64_t begin;
 	size_t i;
 
-	begin_crew(s, w, n, w->arg + 1);
+	crew_init(crew, s, w, n, w->arg + 1);
 	for (i = 0; i < w->arg; i++)
 		pids[i] = child(read_some, crew, i);
-	run_on(0);
-	if (bench.counted)
-		go_first(true);
-	gate_pass(&crew->gate, crew->all);
+	line_up(crew, 0);
 	begin = ticks();
 	for (i = 0; i < n; i++)
 		put(ch->there.writer, w->bytes);
@@ -189,10 +188,7 @@ static void answer(struct crew *c, int me)
 	int epoll = epoll_of(ch->there.reader);
 	size_t i;
 
-	run_on(1);
-	if (bench.counted)
-		go_first(true);
-	gate_pass(&c->gate, c->all);
+	line_up(c, 1);
 	for (i = 0; i < c->n + WARM; i++) {
 		take_byte(ch->there.reader, c->work->arg, epoll);
 		put(ch->back.writer, 1);
@@ -207,12 +203,9 @@ static uint64_t round_trips(struct subject *s, const struct work *w, size_t n)
 	pid_t pid;
 	size_t i;
 
-	begin_crew(s, w, n, 2);
+	crew_init(crew, s, w, n, 2);
 	pid = child(answer, crew, 0);
-	run_on(0);
-	if (bench.counted)
-		go_first(true);
-	gate_pass(&crew->gate, crew->all);
+	line_up(crew, 0);
 	for (i = 0; i < n + WARM; i++) {
 		if (i == WARM)
 			begin = ticks();
@@ -221,8 +214,7 @@ static uint64_t round_trips(struct subject *s, const struct work *w, size_t n)
 	}
 	begin = ticks() - begin;
 	reap(pid);
-	if (bench.counted)
-		go_first(false);
+	step_back();
 	close(epoll);
 	return begin;
 }

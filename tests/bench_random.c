@@ -22,7 +22,7 @@ static off_t place(off_t size, uint64_t nth)
 /* Where a round goes, found out before it is measured. */
 static void draw(off_t size, bool sparse)
 {
-	uint64_t seed = 88172645463325252ull, at;
+	uint64_t seed = SEED, at;
 	size_t i;
 
 	for (i = 0; i < MOST; i++) {

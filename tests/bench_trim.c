@@ -59,11 +59,8 @@ static void watch(struct subject *s, bool trimming)
 	pid_t pid;
 	char byte;
 
-	memset(crew, 0, sizeof(*crew));
+	crew_init(crew, s, NULL, trimming, 2);
 	memset(&waits, 0, sizeof(waits));
-	crew->subject = s;
-	crew->n = trimming;
-	crew->all = 2;
 	pid = child(other, crew, 0);
 	run_on(0);
 	gate_pass(&crew->gate, 2);

@@ -382,6 +382,15 @@ static void expect_grammar(const char *file, char *text)
 	expect(dev == scull_nr_devs() - 1, "%s ends with device %d", file, dev);
 }
 
+static void show(const char *file, size_t piece)
+{
+	struct text *t = slurp(file, piece);
+
+	expect_grammar(file, t->data);
+	free(t->data);
+	free(t);
+}
+
 static void show_and_change(int me, void *arg)
 {
 	int *left = arg, fd = dev_open(0, O_RDWR), i;
@@ -405,11 +414,7 @@ static void show_and_change(int me, void *arg)
 		return;
 	}
 	do {
-		struct text *t = slurp(files[me % 2], 1 + below(5000));
-
-		expect_grammar(files[me % 2], t->data);
-		free(t->data);
-		free(t);
+		show(files[me % 2], 1 + below(5000));
 	} while (__atomic_load_n(left, __ATOMIC_SEQ_CST));
 }
 
@@ -439,11 +444,7 @@ static void show_and_replace(int me, void *arg)
 		return;
 	}
 	do {
-		struct text *t = slurp(files[me % 2], 5000);
-
-		expect_grammar(files[me % 2], t->data);
-		free(t->data);
-		free(t);
+		show(files[me % 2], 5000);
 	} while (__atomic_load_n(left, __ATOMIC_SEQ_CST));
 }
 

@@ -91,19 +91,21 @@ static long limit_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return limit_resize(size);
 }
 
-static ssize_t limit_read_iter(struct kiocb *iocb, struct iov_iter *to)
+/* Inline, so that neither way asks at each page which it is. */
+static __always_inline ssize_t limit_copy(struct kiocb *iocb,
+					  struct iov_iter *iter, bool write)
 {
+	size_t left = min_t(u64, iov_iter_count(iter), limit.size - iocb->ki_pos);
+	size_t offset, len, copied;
 	loff_t pos = iocb->ki_pos;
-	size_t left, offset, len, copied;
+	void *place;
 
-	if (pos >= limit.size)
-		return 0;
-	left = min_t(u64, iov_iter_count(to), limit.size - pos);
 	while (left) {
 		offset = offset_in_page(pos);
 		len = min_t(size_t, left, PAGE_SIZE - offset);
-		copied = copy_to_iter(limit.pages[pos >> PAGE_SHIFT] + offset,
-				      len, to);
+		place = limit.pages[pos >> PAGE_SHIFT] + offset;
+		copied = write ? copy_from_iter(place, len, iter) :
+				 copy_to_iter(place, len, iter);
 		pos += copied;
 		left -= copied;
 		if (copied < len)
@@ -114,27 +116,14 @@ static ssize_t limit_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return len ?: -EFAULT;
 }
 
+static ssize_t limit_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return iocb->ki_pos < limit.size ? limit_copy(iocb, to, false) : 0;
+}
+
 static ssize_t limit_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	loff_t pos = iocb->ki_pos;
-	size_t left, offset, len, copied;
-
-	if (pos >= limit.size)
-		return -ENOSPC;
-	left = min_t(u64, iov_iter_count(from), limit.size - pos);
-	while (left) {
-		offset = offset_in_page(pos);
-		len = min_t(size_t, left, PAGE_SIZE - offset);
-		copied = copy_from_iter(limit.pages[pos >> PAGE_SHIFT] + offset,
-					len, from);
-		pos += copied;
-		left -= copied;
-		if (copied < len)
-			break;
-	}
-	len = pos - iocb->ki_pos;
-	iocb->ki_pos = pos;
-	return len ?: -EFAULT;
+	return iocb->ki_pos < limit.size ? limit_copy(iocb, from, true) : -ENOSPC;
 }
 
 static const struct file_operations limit_fops = {
