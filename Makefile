@@ -117,7 +117,7 @@ help:
 	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
 	@echo '  MODULE=path.ko     judge this module in place of ours'
 	@echo '  HOST=1             on this machine itself'
-	@echo '  JOBS=N             so many virtual machines at a time'
+	@echo '  JOBS=N             with so many processors emulated at a time'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
 	@echo 'make soak          fuzzers and stress, MINUTES=30, on KERNEL=debug'
 	@echo 'make trinity       a fuzzer of all system calls, MINUTES=5, on KERNEL=debug'

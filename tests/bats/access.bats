@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # The access-controlled devices as the command line sees them.
 
 load common

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # What common tools do to a bare device. README.md tells its readers what this
 # file holds it to.
 # shellcheck disable=SC2129 # each redirection is an open of its own, on purpose

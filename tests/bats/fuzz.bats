@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # The model fuzzers and the stress program in a short form; and that the fuzzers
 # see a difference, cut it down and replay it, with a model that is spoiled on
 # purpose.

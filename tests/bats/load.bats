@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
 # vm: alone
 #
 # scull_load: what it makes, what it refuses and what it says.

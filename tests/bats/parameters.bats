@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # The module's parameters: their values, their ranges, and what a bad one says.
 # shellcheck disable=SC2154 # common.bash sets it
 

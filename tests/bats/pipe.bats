@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+# vm: alone
+#
 # The pipes from the command line: their parameters, what common programs do
 # with them in the book's mode and in FIFO mode, and tests/atomicity.
 # shellcheck disable=SC2154,SC2030,SC2031 # bats and common.bash set these; tests are subshells

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # /proc/scullmem and /proc/scullseq: the book's map of the devices' memory.
 
 load common

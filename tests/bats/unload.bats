@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0
 #
+# vm: cpus=1
+#
 # scull_unload: what it takes away, what it leaves and what it says.
 
 load common
