@@ -26,9 +26,15 @@
  * could not use it: writers need different amounts of room. Who was woken owes a
  * wake to those behind him, for what was published may be enough for more than
  * one. So every call wakes the next at its own end when it leaves, whether
- * satisfied, failed or interrupted, if there is something left to use. A waiter
- * who finds that another call took what he was woken for owes nothing: that call
- * has yet to leave.
+ * satisfied, failed or interrupted, if there is something left to use.
+ *
+ * Few are woken for nothing. While somebody at an end is coming, because he was
+ * woken or has not gone to sleep yet, nobody else there is woken: mostly he can
+ * use all that is published meanwhile. When he has arrived he clears that mark
+ * and passes a full barrier. Who saw the mark and woke nobody had published
+ * before, so whoever looks after that barrier sees what he published. The one
+ * who cleared the mark does look, for all who wait: when his call leaves, and
+ * before he sleeps.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
@@ -71,6 +77,8 @@
  *		@lock
  * @moved:	bytes that ever went through this end; changed under @lock
  * @wait:	calls that wait for the other end's index
+ * @coming:	a waiter who was woken or is about to sleep, until he has
+ *		arrived; of several, the last. Only he himself clears it
  * @poll:	pollers of this end
  * @fasync:	who wants SIGIO when this end can go on
  * @opens:	open files that may use this end; changed under the pipe's lock
@@ -86,6 +94,7 @@ struct scull_pipe_end {
 	atomic64_t moved;
 
 	wait_queue_head_t wait ____cacheline_aligned_in_smp;
+	const struct scull_pipe_waiter *coming;
 	wait_queue_head_t poll;
 	struct fasync_struct *fasync;
 	unsigned int opens;
@@ -204,10 +213,11 @@ typedef bool scull_pipe_ready_t(struct scull_pipe *pipe, unsigned int need);
 typedef ssize_t scull_pipe_move_t(struct scull_pipe *pipe,
 				  struct iov_iter *iter, unsigned int need);
 
-/* A call that waits until it is ready. */
+/* A call that waits at an end until it is ready. */
 struct scull_pipe_waiter {
 	struct wait_queue_entry entry;
 	struct scull_pipe *pipe;
+	struct scull_pipe_end *end;
 	scull_pipe_ready_t *ready;
 	unsigned int need;
 };
@@ -226,7 +236,22 @@ static int scull_pipe_wake_function(struct wait_queue_entry *entry,
 
 	if (!scull_pipe_ready(waiter))
 		return 0;
+	/* Before he can run, and so before he looks for himself. */
+	WRITE_ONCE(waiter->end->coming, waiter);
 	return autoremove_wake_function(entry, mode, flags, key);
+}
+
+/*
+ * A waiter who may have been coming has arrived: others may be woken again. From
+ * here on he is bound to call scull_pipe_wake().
+ */
+static void scull_pipe_arrive(const struct scull_pipe_waiter *waiter)
+{
+	struct scull_pipe_end *end = waiter->end;
+
+	/* Pairs with the barrier of who publishes, then looks who is coming. */
+	if (READ_ONCE(end->coming) == waiter)
+		smp_store_mb(end->coming, NULL);
 }
 
 /*
@@ -239,12 +264,13 @@ static bool scull_pipe_awaited(struct wait_queue_head *queue)
 }
 
 /*
- * Wakes the first of those who wait at an end and can go on. Called after a
- * publish, and by whoever leaves: see "Nobody is stranded" above.
+ * Wakes the first of those who wait at an end and can go on, unless somebody is
+ * coming. Called after a publish, by whoever leaves, and by whoever is about to
+ * sleep: see "Nobody is stranded" above.
  */
 static void scull_pipe_wake(struct scull_pipe_end *end)
 {
-	if (scull_pipe_awaited(&end->wait))
+	if (scull_pipe_awaited(&end->wait) && !READ_ONCE(end->coming))
 		wake_up_interruptible(&end->wait);
 }
 
@@ -349,27 +375,32 @@ static void scull_pipe_publish(struct scull_pipe *pipe,
 /*
  * Watches for a moment whether the other end, being inside a call or between
  * two, is about to publish something. Sleeping and being woken takes far longer.
+ * One at an end is enough for that; he counts as coming, so that those who sleep
+ * are not woken for what he is about to take.
  */
 static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 			    struct scull_pipe_end *far)
 {
+	struct scull_pipe_end *end = waiter->end;
 	unsigned int i, seen = 0;
+	bool ready;
 
-	/* The other side cannot be at work while we are. */
-	if (num_online_cpus() == 1)
+	/* On one processor the other end cannot be at work while we are. */
+	if (num_online_cpus() == 1 || READ_ONCE(end->coming))
 		return false;
+	WRITE_ONCE(end->coming, waiter);
 	for (i = 0; i < SCULL_PIPE_SPINS; i++) {
-		if (scull_pipe_ready(waiter))
-			return true;
+		ready = scull_pipe_ready(waiter);
+		if (ready || need_resched())
+			break;
 		if (mutex_is_locked(&far->lock))
 			seen = i;
 		else if (i - seen >= SCULL_PIPE_GAP)
 			break;
-		if (need_resched())
-			break;
 		cpu_relax();
 	}
-	return false;
+	scull_pipe_arrive(waiter);
+	return ready;
 }
 
 /* Waits at @end, holding no lock, until the waiter is ready or has a signal. */
@@ -381,6 +412,7 @@ static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 {
 	struct scull_pipe_waiter waiter = {
 		.pipe	= pipe,
+		.end	= end,
 		.ready	= ready,
 		.need	= need,
 	};
@@ -393,15 +425,18 @@ static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 	for (;;) {
 		prepare_to_wait_exclusive(&end->wait, &waiter.entry,
 					  TASK_INTERRUPTIBLE);
+		scull_pipe_arrive(&waiter);
 		if (scull_pipe_ready(&waiter))
 			break;
 		if (signal_pending(current)) {
 			err = -ERESTARTSYS;
 			break;
 		}
+		scull_pipe_wake(end);
 		schedule();
 	}
 	finish_wait(&end->wait, &waiter.entry);
+	scull_pipe_arrive(&waiter);
 	return err;
 }
 

@@ -295,6 +295,49 @@ START_TEST(room_for_several)
 }
 END_TEST
 
+static bool on_processor(int number)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(number, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Before everybody else on its processor, or as others are. */
+static void before_others(bool on)
+{
+	struct sched_param param = { .sched_priority = on };
+
+	sys(sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &param));
+}
+
+/*
+ * All on one processor, the test before the others: what it does in a row comes
+ * before whoever it woke has run. He finds less than he was woken for and sleeps
+ * again, but the next needs no more than that.
+ */
+START_TEST(overtaken)
+{
+	int fd = pipe_fresh(0, O_RDWR, PIPE_BUF);
+	struct want *w = shared(2 * sizeof(*w));
+	pid_t large, small;
+
+	expect_ret(write(fd, buf, PIPE_BUF), PIPE_BUF);
+	expect(on_processor(0), "there is no processor 0");
+	large = waiting(&w[0], fd, SYS_write, PIPE_BUF);
+	small = waiting(&w[1], fd, SYS_write, 1);
+	before_others(true);
+	expect_ret(read(fd, buf, PIPE_BUF), PIPE_BUF);
+	expect_ret(write(fd, buf, 1), 1);
+	before_others(false);
+	expect(join_within(small, 30) == 0 && w[1].ret == 1,
+	       "there is room, and the writer of one byte still waits");
+	expect(asleep_in(large, SYS_write), "%d bytes found room in less",
+	       PIPE_BUF);
+}
+END_TEST
+
 /*
  * A call that is held up in its copy has the lock. Two that are woken wait
  * behind it; a third sleeps on. Whoever is killed then passes his wake on: in
@@ -543,15 +586,6 @@ static int meetings(void)
 	return env_number("SCULL_PIPE_MEETINGS", repeat(4000));
 }
 
-static bool on_processor(int number)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(number, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
-
 static long sleeps(void)
 {
 	struct rusage usage;
@@ -646,6 +680,7 @@ static const struct test tests[] = {
 	{ &all_of_a_crowd, "64 writers share the room of one read", SYS_write },
 	{ &needs_differ, "a large write does not keep a small one waiting" },
 	{ &room_for_several, "room for several writers gets to each of them" },
+	{ &overtaken, "a writer who was overtaken passes his wake on" },
 	{ &killed_after_the_wake, "a reader killed after its wake passes it on", SYS_read },
 	{ &killed_after_the_wake, "a writer killed after its wake passes it on", SYS_write },
 	{ &failed_after_the_wake, "a reader that fails after its wake passes it on", SYS_read },
