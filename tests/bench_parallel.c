@@ -159,7 +159,7 @@ static void writers(void)
 			fds[i][j] = open_full(&kinds[i], j, path, sizeof(path));
 		n = add_teams(all, n, &kinds[i], &teams[n], fds[i], i ? 0 : -1);
 	}
-	cases(all, n, "writers, own each", true);
+	cases(all, n, "writers of one each", true);
 	for (i = 0; i < 2 && !bench.dry; i++) {
 		for (j = 0; j < MOST; j++) {
 			kinds[i].fd = open_full(&kinds[i], j, path, sizeof(path));
