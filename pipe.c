@@ -21,28 +21,36 @@
  * of them sees what the other did. Whether the ring was empty or full before
  * says nothing here: the other end may have looked before or after it was.
  *
- * Nobody is stranded. Waits are exclusive, one publish wakes one waiter, and a
- * waiter's own wake function lets a wake pass by to the next in the queue if he
- * could not use it: writers need different amounts of room. Who was woken owes a
- * wake to those behind him, for what was published may be enough for more than
- * one. So every call wakes the next at its own end when it leaves, whether
- * satisfied, failed or interrupted, if there is something left to use.
+ * Nobody is stranded. Waits are exclusive, one publish wakes at most one waiter,
+ * and a waiter's own wake function lets a wake pass by to the next in the queue
+ * if he could not use it: writers need different amounts of room. What was
+ * published may be enough for more than one. So every call looks when it leaves,
+ * whether satisfied, failed or interrupted, and wakes the next at its own end if
+ * there is something left to use.
  *
- * Few are woken for nothing. While somebody at an end is coming, because he was
- * woken or has not gone to sleep yet, nobody else there is woken: mostly he can
- * use all that is published meanwhile. When he has arrived he clears that mark
- * and passes a full barrier. Who saw the mark and woke nobody had published
- * before, so whoever looks after that barrier sees what he published. The one
- * who cleared the mark does look, for all who wait: when his call leaves, and
- * before he sleeps.
+ * Few are woken for nothing. Who was woken, or watches before he goes to sleep,
+ * is coming and has a mark at his end. As a rule nobody else there is woken
+ * while it stands: mostly he can use all that is published meanwhile. A later
+ * mark takes the place of an earlier one. Who arrives and finds his own clears
+ * it, passes a full barrier, and owes a look for all who wait: when his call
+ * leaves, or before he sleeps. He clears it after he has queued himself, so
+ * nobody sleeps under his own mark.
+ *
+ * That strands nobody either. Calls at one end only use up what the other end
+ * published, so what counts is the last publish. Who made it passed a barrier
+ * and then saw a mark, or woke somebody and so set one. Whoever clears the last
+ * mark does so after that: past his own barrier he sees what was published and
+ * who is queued, and no mark keeps him from waking the next.
  */
 #include <linux/atomic.h>
+#include <linux/bug.h>
 #include <linux/cpumask.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/preempt.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
@@ -76,9 +84,9 @@
  * @seen:	the other end's index when it was last looked at from here, under
  *		@lock
  * @moved:	bytes that ever went through this end; changed under @lock
- * @wait:	calls that wait for the other end's index
  * @coming:	a waiter who was woken or is about to sleep, until he has
  *		arrived; of several, the last. Only he himself clears it
+ * @wait:	calls that wait for the other end's index
  * @poll:	pollers of this end
  * @fasync:	who wants SIGIO when this end can go on
  * @opens:	open files that may use this end; changed under the pipe's lock
@@ -92,9 +100,9 @@ struct scull_pipe_end {
 	unsigned int index;
 	unsigned int seen;
 	atomic64_t moved;
+	const struct scull_pipe_waiter *coming;
 
 	wait_queue_head_t wait ____cacheline_aligned_in_smp;
-	const struct scull_pipe_waiter *coming;
 	wait_queue_head_t poll;
 	struct fasync_struct *fasync;
 	unsigned int opens;
@@ -236,7 +244,7 @@ static int scull_pipe_wake_function(struct wait_queue_entry *entry,
 
 	if (!scull_pipe_ready(waiter))
 		return 0;
-	/* Before he can run, and so before he looks for himself. */
+	/* Before he leaves the queue, so that he finds it when he arrives. */
 	WRITE_ONCE(waiter->end->coming, waiter);
 	return autoremove_wake_function(entry, mode, flags, key);
 }
@@ -251,7 +259,7 @@ static void scull_pipe_arrive(const struct scull_pipe_waiter *waiter)
 
 	/* Pairs with the barrier of who publishes, then looks who is coming. */
 	if (READ_ONCE(end->coming) == waiter)
-		smp_store_mb(end->coming, NULL);
+		cmpxchg(&end->coming, waiter, NULL);
 }
 
 /*
@@ -376,7 +384,8 @@ static void scull_pipe_publish(struct scull_pipe *pipe,
  * Watches for a moment whether the other end, being inside a call or between
  * two, is about to publish something. Sleeping and being woken takes far longer.
  * One at an end is enough for that; he counts as coming, so that those who sleep
- * are not woken for what he is about to take.
+ * are not woken for what he is about to take. They depend on him: he is not
+ * preempted.
  */
 static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 			    struct scull_pipe_end *far)
@@ -388,6 +397,7 @@ static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 	/* On one processor the other end cannot be at work while we are. */
 	if (num_online_cpus() == 1 || READ_ONCE(end->coming))
 		return false;
+	preempt_disable();
 	WRITE_ONCE(end->coming, waiter);
 	for (i = 0; i < SCULL_PIPE_SPINS; i++) {
 		ready = scull_pipe_ready(waiter);
@@ -400,6 +410,7 @@ static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 		cpu_relax();
 	}
 	scull_pipe_arrive(waiter);
+	preempt_enable();
 	return ready;
 }
 
@@ -656,6 +667,7 @@ static int scull_pipe_fsync(struct file *file, loff_t start, loff_t end,
 
 static void scull_pipe_end_reset(struct scull_pipe_end *end)
 {
+	WARN_ON_ONCE(end->coming);
 	end->index = 0;
 	end->seen = 0;
 	atomic64_set(&end->moved, 0);

@@ -71,6 +71,26 @@ static void *scull_cursor_quantum(const struct scull_cursor *cur)
 	return cur->set ? cur->set->quanta[cur->slot] : NULL;
 }
 
+/*
+ * Where in memory the byte at @pos is, if the set that was looked for last has
+ * it and the @count - 1 bytes after it in one quantum; NULL if not. So it is for
+ * nearly all small accesses, and they need no more than this.
+ */
+static __always_inline void *scull_store_near(struct scull_store *store,
+					      loff_t pos, size_t count)
+{
+	struct scull_set *set = READ_ONCE(store->recent);
+	unsigned int slot, offset;
+
+	if (!set || count > store->quantum ||
+	    pos - set->start >= store->span)
+		return NULL;
+	slot = div_u64_rem(pos - set->start, store->quantum, &offset);
+	if (count > store->quantum - offset || !set->quanta[slot])
+		return NULL;
+	return set->quanta[slot] + offset;
+}
+
 /* Where the quantum @slot of the set at @index begins. */
 static u64 scull_store_offset(const struct scull_store *store,
 			      unsigned long index, unsigned int slot)
@@ -155,29 +175,14 @@ void scull_store_destroy(struct scull_store *store)
 	kfree(store);
 }
 
-/**
- * scull_store_read - copy bytes out of a store
- * @store:	the store, kept from writers by the caller
- * @pos:	the offset to begin at, not negative
- * @to:		where the bytes go, and how many are wanted
- *
- * Reads across quanta, sets and holes in one go and stops only at the end of
- * the store, at memory that cannot be written, or when the caller is killed.
- * May sleep.
- *
- * Return: how many bytes were read, 0 at or past the end of the store, or
- * -EFAULT if not even the first could be delivered.
- */
-ssize_t scull_store_read(struct scull_store *store, loff_t pos,
-			 struct iov_iter *to)
+/* Reads @count bytes of the store that scull_store_near() does not find. */
+static noinline ssize_t scull_store_read_far(struct scull_store *store,
+					     loff_t pos, size_t count,
+					     struct iov_iter *to)
 {
-	size_t count, copied, len, done = 0;
+	size_t copied, len, done = 0;
 	struct scull_cursor cur;
 	void *quantum;
-
-	if (pos >= store->size)
-		return 0;
-	count = min_t(u64, iov_iter_count(to), store->size - pos);
 
 	scull_cursor_init(&cur, store, pos);
 	while (done < count) {
@@ -195,6 +200,35 @@ ssize_t scull_store_read(struct scull_store *store, loff_t pos,
 		scull_cursor_next(&cur, store);
 	}
 	return done;
+}
+
+/**
+ * scull_store_read - copy bytes out of a store
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset to begin at, not negative
+ * @to:		where the bytes go, and how many are wanted
+ *
+ * Reads across quanta, sets and holes in one go and stops only at the end of
+ * the store, at memory that cannot be written, or when the caller is killed.
+ * May sleep.
+ *
+ * Return: how many bytes were read, 0 at or past the end of the store, or
+ * -EFAULT if not even the first could be delivered.
+ */
+ssize_t scull_store_read(struct scull_store *store, loff_t pos,
+			 struct iov_iter *to)
+{
+	size_t count = iov_iter_count(to);
+	void *place;
+
+	if (pos >= store->size || !count)
+		return 0;
+	count = min_t(u64, count, store->size - pos);
+	place = scull_store_near(store, pos, count);
+	if (!place)
+		return scull_store_read_far(store, pos, count, to);
+	count = copy_to_iter(place, count, to);
+	return count ? count : -EFAULT;
 }
 
 /* Gives the cursor a set where it stands in a hole. */
@@ -247,15 +281,14 @@ static ssize_t scull_store_fill(struct scull_store *store,
 }
 
 /*
- * Writes over the quantum at the cursor, whose place in the store is @pos. A
+ * Writes over a part of a quantum: at @place in memory, at @pos in the store. A
  * copy that stops at a bad address may have written past what it reports: what
  * of that lies past the end of the store is cleared again.
  */
-static ssize_t scull_store_overwrite(struct scull_store *store,
-				     struct scull_cursor *cur, loff_t pos,
-				     size_t len, struct iov_iter *from)
+static __always_inline ssize_t
+scull_store_overwrite(struct scull_store *store, void *place, loff_t pos,
+		      size_t len, struct iov_iter *from)
 {
-	void *place = cur->set->quanta[cur->slot] + cur->offset;
 	size_t copied = copy_from_iter(place, len, from);
 	size_t keep = copied;
 
@@ -272,16 +305,45 @@ static ssize_t scull_store_write_quantum(struct scull_store *store,
 					 struct scull_cursor *cur, loff_t pos,
 					 size_t len, struct iov_iter *from)
 {
+	void *quantum = scull_cursor_quantum(cur);
 	int err;
 
-	if (scull_cursor_quantum(cur))
-		return scull_store_overwrite(store, cur, pos, len, from);
+	if (quantum)
+		return scull_store_overwrite(store, quantum + cur->offset, pos,
+					     len, from);
 	if (!cur->set) {
 		err = scull_store_add_set(store, cur);
 		if (err)
 			return err;
 	}
 	return scull_store_fill(store, cur, len, from);
+}
+
+/*
+ * Writes @count bytes, all below the limit, to where scull_store_near() finds
+ * nothing.
+ */
+static noinline ssize_t scull_store_write_far(struct scull_store *store,
+					      loff_t pos, size_t count,
+					      struct iov_iter *from)
+{
+	struct scull_cursor cur;
+	size_t len, done = 0;
+	ssize_t ret = 0;
+
+	scull_cursor_init(&cur, store, pos);
+	while (done < count) {
+		len = min_t(size_t, store->quantum - cur.offset, count - done);
+		ret = scull_store_write_quantum(store, &cur, pos + done, len,
+						from);
+		if (ret < 0)
+			break;
+		done += ret;
+		if (ret < len || done == count || scull_store_interrupted())
+			break;
+		scull_cursor_next(&cur, store);
+	}
+	return done ? done : ret;
 }
 
 /**
@@ -300,32 +362,23 @@ static ssize_t scull_store_write_quantum(struct scull_store *store,
 ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			  struct iov_iter *from)
 {
-	size_t count = iov_iter_count(from), len, done = 0;
-	struct scull_cursor cur;
-	ssize_t ret = 0;
+	size_t count = iov_iter_count(from);
+	void *place;
+	ssize_t ret;
 
 	if (!count)
 		return 0;
 	if (pos >= store->limit)
 		return -EFBIG;
 	count = min_t(u64, count, store->limit - pos);
-
-	scull_cursor_init(&cur, store, pos);
-	while (done < count) {
-		len = min_t(size_t, store->quantum - cur.offset, count - done);
-		ret = scull_store_write_quantum(store, &cur, pos + done, len,
-						from);
-		if (ret < 0)
-			break;
-		done += ret;
-		if (ret < len || done == count || scull_store_interrupted())
-			break;
-		scull_cursor_next(&cur, store);
-	}
-	if (!done)
-		return ret;
-	store->size = max_t(loff_t, store->size, pos + done);
-	return done;
+	place = scull_store_near(store, pos, count);
+	if (place)
+		ret = scull_store_overwrite(store, place, pos, count, from);
+	else
+		ret = scull_store_write_far(store, pos, count, from);
+	if (ret > 0)
+		store->size = max_t(loff_t, store->size, pos + ret);
+	return ret;
 }
 
 /**

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: cpus=1
+ *
  * Every call with its first, second, third ... allocation or copy to or from
  * user space failing, until it gets through without a fault. After each: the
  * error is one that the call may give, the devices hold what they held or what
