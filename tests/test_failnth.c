@@ -328,16 +328,34 @@ static void check_trim(long ret, bool fault)
 	holds_pattern(ret < 0 ? LEN : 0);
 }
 
+/* How many bytes are read or written over. */
+static long wanted;
+
 static void setup_read(void)
 {
 	setup_filled();
 	fd = dev_open(0, O_RDONLY);
 	memset(buf, 0, sizeof(buf));
+	wanted = LEN;
+}
+
+/* So that the device knows where its first bytes are: for a few of them. */
+static void look_there(void)
+{
+	expect_ret(pread(fd, buf, 1, 0), 1);
+	buf[0] = 0;
+	wanted = QUANTUM / 2;
+}
+
+static void setup_read_near(void)
+{
+	setup_read();
+	look_there();
 }
 
 static long call_read(void)
 {
-	return read(fd, buf, LEN);
+	return read(fd, buf, wanted);
 }
 
 static long done_before;
@@ -349,7 +367,7 @@ static void check_read(long ret, bool fault)
 
 	if (fault)
 		done_before = ret > 0 ? ret : 0;
-	else if (done_before + ret < LEN)
+	else if (done_before + ret < wanted)
 		ret = 0;
 	expect(ret <= 0 || at == (fault ? ret : done_before + ret),
 	       "the read gave %ld and stands at %lld", ret, (long long)at);
@@ -384,12 +402,19 @@ static void setup_overwrite(void)
 	setup_filled();
 	fd = dev_open(0, O_RDWR);
 	done_before = 0;
+	wanted = LEN;
+}
+
+static void setup_overwrite_near(void)
+{
+	setup_overwrite();
+	look_there();
 }
 
 static long call_overwrite(void)
 {
-	fill(buf, LEN, 0, SEED + 1);
-	return pwrite(fd, buf, LEN, 0);
+	fill(buf, wanted, 0, SEED + 1);
+	return pwrite(fd, buf, wanted, 0);
 }
 
 static void check_overwrite(long ret, bool fault)
@@ -400,8 +425,7 @@ static void check_overwrite(long ret, bool fault)
 	expect_ret(lseek(fd, 0, SEEK_END), LEN);
 	expect_ret(pread(fd, seen, LEN, 0), LEN);
 	expect_pattern(seen, n, 0, SEED + 1);
-	if (fault)
-		expect_pattern(seen + n, LEN - n, n, SEED);
+	expect_pattern(seen + n, LEN - n, n, SEED);
 }
 
 #define FAR ((off_t)QUANTUM * QSET * 5000)
@@ -922,6 +946,9 @@ static const struct target targets[] = {
 	{ "pipe: epoll", setup_epoll, call_epoll, check_epoll,
 	  { ENOMEM, EFAULT } },
 	{ "pipe: fsync", setup_pipe, call_fsync, check_nothing, { ENOMEM } },
+	{ "read near", setup_read_near, call_read, check_read, { EFAULT } },
+	{ "overwrite near", setup_overwrite_near, call_overwrite,
+	  check_overwrite, { EFAULT } },
 };
 
 START_TEST(each_call)
@@ -1192,6 +1219,8 @@ static const struct test tests[] = {
 	EACH(11, "a read from a pipe"), EACH(12, "a write to a pipe"),
 	EACH(13, "asking a pipe for SIGIO"), EACH(14, "poll"),
 	EACH(15, "epoll_ctl"), EACH(16, "fsync"),
+	EACH(17, "a read of what is near"),
+	EACH(18, "a write over what is near"),
 	{ &each_proc_file, "each fault in reading " PROC_MEM, 0, 300 },
 	{ &each_proc_file, "each fault in reading /proc/scullseq", 1, 300 },
 	{ &each_access, "each fault in the open of scullsingle", SINGLE, 300 },
