@@ -36,6 +36,15 @@ static noinline struct scull_set *scull_store_find(struct scull_store *store,
 	return set;
 }
 
+/* Does the hint @set, if there is one, have the byte at @pos? */
+static __always_inline bool scull_store_hit(const struct scull_store *store,
+					    const struct scull_set *set,
+					    loff_t pos)
+{
+	/* A @pos before it wraps round and is far behind it. */
+	return set && pos - set->start < store->span;
+}
+
 static __always_inline void scull_cursor_init(struct scull_cursor *cur,
 					      struct scull_store *store,
 					      loff_t pos)
@@ -43,8 +52,7 @@ static __always_inline void scull_cursor_init(struct scull_cursor *cur,
 	struct scull_set *set = READ_ONCE(store->recent);
 	u64 start;
 
-	/* A @pos before the hint wraps round and is far behind it. */
-	if (likely(set && pos - set->start < store->span)) {
+	if (likely(scull_store_hit(store, set, pos))) {
 		cur->index = set->index;
 		start = set->start;
 	} else {
@@ -82,8 +90,7 @@ static __always_inline void *scull_store_near(struct scull_store *store,
 	struct scull_set *set = READ_ONCE(store->recent);
 	unsigned int slot, offset;
 
-	if (!set || count > store->quantum ||
-	    pos - set->start >= store->span)
+	if (count > store->quantum || !scull_store_hit(store, set, pos))
 		return NULL;
 	slot = div_u64_rem(pos - set->start, store->quantum, &offset);
 	if (count > store->quantum - offset || !set->quanta[slot])
