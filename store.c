@@ -80,9 +80,9 @@ static void *scull_cursor_quantum(const struct scull_cursor *cur)
 }
 
 /*
- * Where in memory the byte at @pos is, if the set that was looked for last has
- * it and the @count - 1 bytes after it in one quantum; NULL if not. So it is for
- * nearly all small accesses, and they need no more than this.
+ * Where in memory the byte at @pos is, if the @count - 1 bytes after it are in
+ * the same quantum; NULL if not, or in a hole. So it is for nearly all small
+ * accesses, and they need no more than this.
  */
 static __always_inline void *scull_store_near(struct scull_store *store,
 					      loff_t pos, size_t count)
@@ -90,8 +90,13 @@ static __always_inline void *scull_store_near(struct scull_store *store,
 	struct scull_set *set = READ_ONCE(store->recent);
 	unsigned int slot, offset;
 
-	if (count > store->quantum || !scull_store_hit(store, set, pos))
+	if (count > store->quantum)
 		return NULL;
+	if (!scull_store_hit(store, set, pos)) {
+		set = scull_store_find(store, div64_u64(pos, store->span));
+		if (!set)
+			return NULL;
+	}
 	slot = div_u64_rem(pos - set->start, store->quantum, &offset);
 	if (count > store->quantum - offset || !set->quanta[slot])
 		return NULL;
@@ -182,7 +187,7 @@ void scull_store_destroy(struct scull_store *store)
 	kfree(store);
 }
 
-/* Reads @count bytes of the store that scull_store_near() does not find. */
+/* Reads @count bytes that scull_store_near() does not find. */
 static noinline ssize_t scull_store_read_far(struct scull_store *store,
 					     loff_t pos, size_t count,
 					     struct iov_iter *to)
