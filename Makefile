@@ -118,6 +118,7 @@ help:
 	@echo '  MODULE=path.ko     judge this module in place of ours'
 	@echo '  HOST=1             on this machine itself'
 	@echo '  JOBS=N             with so many processors emulated at a time'
+	@echo '  CPUS=N             as many in each machine whose tests do not say'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
 	@echo 'make soak          fuzzers and stress, MINUTES=30, on KERNEL=debug'
 	@echo 'make trinity       a fuzzer of all system calls, MINUTES=5, on KERNEL=debug'
