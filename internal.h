@@ -111,6 +111,10 @@ int scull_dev_open(struct scull_dev *dev, struct file *file);
 struct scull_dev *scull_dev_get(void *device, unsigned long *id);
 
 /* For an open file whose private_data is a struct scull_dev or begins with one */
+ssize_t scull_read(struct file *file, char __user *buf, size_t count,
+		   loff_t *pos);
+ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
+		    loff_t *pos);
 ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from);
 loff_t scull_llseek(struct file *file, loff_t offset, int whence);

