@@ -578,8 +578,8 @@ scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 	return ret;
 }
 
-static ssize_t scull_pipe_get(const struct file *file, bool nowait,
-			      struct iov_iter *to)
+static __always_inline ssize_t
+scull_pipe_get(const struct file *file, bool nowait, struct iov_iter *to)
 {
 	struct scull_pipe *pipe = file->private_data;
 
@@ -588,8 +588,8 @@ static ssize_t scull_pipe_get(const struct file *file, bool nowait,
 				   nowait, to, 1);
 }
 
-static ssize_t scull_pipe_give(const struct file *file, bool nowait,
-			       struct iov_iter *from)
+static __always_inline ssize_t
+scull_pipe_give(const struct file *file, bool nowait, struct iov_iter *from)
 {
 	struct scull_pipe *pipe = file->private_data;
 	unsigned int need = min_t(size_t, iov_iter_count(from), pipe->unit);

@@ -80,27 +80,46 @@ static void *scull_cursor_quantum(const struct scull_cursor *cur)
 }
 
 /*
- * Where in memory the byte at @pos is, if the @count - 1 bytes after it are in
- * the same quantum; NULL if not, or in a hole. So it is for nearly all small
- * accesses, and they need no more than this.
+ * Bytes that lie next to each other in a store: @len at @place in memory, and
+ * the @rest of them, if there is one, at @next.
  */
-static __always_inline void *scull_store_near(struct scull_store *store,
-					      loff_t pos, size_t count)
+struct scull_near {
+	void *place;
+	size_t len;
+	void *next;
+	size_t rest;
+};
+
+/*
+ * Finds where in memory the @count bytes at @pos are, if they are in one quantum,
+ * or in two that follow each other in a set, and not in a hole. So it is for all
+ * but long accesses, and they need no more than this.
+ */
+static __always_inline bool scull_store_near(struct scull_store *store,
+					     loff_t pos, size_t count,
+					     struct scull_near *near)
 {
 	struct scull_set *set = READ_ONCE(store->recent);
-	unsigned int slot, offset;
+	unsigned int slot, offset, room;
 
-	if (count > store->quantum)
-		return NULL;
 	if (!scull_store_hit(store, set, pos)) {
 		set = scull_store_find(store, div64_u64(pos, store->span));
 		if (!set)
-			return NULL;
+			return false;
 	}
 	slot = div_u64_rem(pos - set->start, store->quantum, &offset);
-	if (count > store->quantum - offset || !set->quanta[slot])
-		return NULL;
-	return set->quanta[slot] + offset;
+	room = store->quantum - offset;
+	if (!set->quanta[slot])
+		return false;
+	near->place = set->quanta[slot] + offset;
+	near->len = min_t(size_t, count, room);
+	near->rest = count - near->len;
+	if (!near->rest)
+		return true;
+	if (near->rest > store->quantum || slot + 1 == store->qset)
+		return false;
+	near->next = set->quanta[slot + 1];
+	return near->next;
 }
 
 /* Where the quantum @slot of the set at @index begins. */
@@ -231,16 +250,18 @@ ssize_t scull_store_read(struct scull_store *store, loff_t pos,
 			 struct iov_iter *to)
 {
 	size_t count = iov_iter_count(to);
-	void *place;
+	struct scull_near near;
+	size_t copied;
 
 	if (pos >= store->size || !count)
 		return 0;
 	count = min_t(u64, count, store->size - pos);
-	place = scull_store_near(store, pos, count);
-	if (!place)
+	if (!scull_store_near(store, pos, count, &near))
 		return scull_store_read_far(store, pos, count, to);
-	count = copy_to_iter(place, count, to);
-	return count ? count : -EFAULT;
+	copied = copy_to_iter(near.place, near.len, to);
+	if (near.rest && copied == near.len)
+		copied += copy_to_iter(near.next, near.rest, to);
+	return copied ? copied : -EFAULT;
 }
 
 /* Gives the cursor a set where it stands in a hole. */
@@ -375,19 +396,26 @@ ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			  struct iov_iter *from)
 {
 	size_t count = iov_iter_count(from);
-	void *place;
-	ssize_t ret;
+	struct scull_near near;
+	ssize_t ret, more;
 
 	if (!count)
 		return 0;
 	if (pos >= store->limit)
 		return -EFBIG;
 	count = min_t(u64, count, store->limit - pos);
-	place = scull_store_near(store, pos, count);
-	if (place)
-		ret = scull_store_overwrite(store, place, pos, count, from);
-	else
+	if (!scull_store_near(store, pos, count, &near)) {
 		ret = scull_store_write_far(store, pos, count, from);
+	} else {
+		ret = scull_store_overwrite(store, near.place, pos, near.len,
+					    from);
+		if (near.rest && ret == near.len) {
+			more = scull_store_overwrite(store, near.next,
+						     pos + near.len, near.rest,
+						     from);
+			ret += max_t(ssize_t, more, 0);
+		}
+	}
 	if (ret > 0)
 		store->size = max_t(loff_t, store->size, pos + ret);
 	return ret;

@@ -344,7 +344,7 @@ static void look_there(void)
 {
 	expect_ret(pread(fd, buf, 1, 0), 1);
 	buf[0] = 0;
-	wanted = QUANTUM / 2;
+	wanted = QUANTUM + QUANTUM / 2;
 }
 
 static void setup_read_near(void)
