@@ -468,8 +468,8 @@ static int scull_pipe_lock(struct scull_pipe_end *end, bool nowait)
  * only once they are delivered. Returns how many, or -EAGAIN if there was
  * nothing, 0 if there will be nothing, -EFAULT if they could not be delivered.
  */
-static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
-			       unsigned int need)
+static __always_inline ssize_t
+scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to, unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->reader.index);
@@ -496,8 +496,8 @@ static ssize_t scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to,
  * of them is. Returns how many bytes, or -EAGAIN if there was no room, -EPIPE if
  * nobody is left to read, -EFAULT if the bytes could not be read.
  */
-static ssize_t scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from,
-			      unsigned int need)
+static __always_inline ssize_t
+scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from, unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->writer.index);

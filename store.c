@@ -399,10 +399,8 @@ ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 	struct scull_near near;
 	ssize_t ret, more;
 
-	if (!count)
-		return 0;
 	if (pos >= store->limit)
-		return -EFBIG;
+		return count ? -EFBIG : 0;
 	count = min_t(u64, count, store->limit - pos);
 	if (!scull_store_near(store, pos, count, &near)) {
 		ret = scull_store_write_far(store, pos, count, from);
@@ -413,7 +411,8 @@ ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			more = scull_store_overwrite(store, near.next,
 						     pos + near.len, near.rest,
 						     from);
-			ret += max_t(ssize_t, more, 0);
+			if (more > 0)
+				ret += more;
 		}
 	}
 	if (ret > 0)
