@@ -20,6 +20,7 @@
 #include <linux/module.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
 
 #define DEBUGFS "/sys/kernel/debug"
 #define FAIL_NTH "/proc/thread-self/fail-nth"
@@ -663,6 +664,14 @@ static long call_read_pipe(void)
 	return read(pipe_fd, buf, CAPACITY);
 }
 
+/* Not read(): the driver has another method for this. */
+static long call_readv_pipe(void)
+{
+	const struct iovec part = { buf, CAPACITY };
+
+	return readv(pipe_fd, &part, 1);
+}
+
 /* What was not delivered is still there. */
 static void check_read_pipe(long ret, bool fault)
 {
@@ -677,6 +686,14 @@ static long call_write_pipe(void)
 {
 	fill(buf, CAPACITY, 0, SEED);
 	return write(pipe_fd, buf, CAPACITY);
+}
+
+static long call_writev_pipe(void)
+{
+	const struct iovec part = { buf, CAPACITY };
+
+	fill(buf, CAPACITY, 0, SEED);
+	return writev(pipe_fd, &part, 1);
 }
 
 /* A write that must be whole is all there, or nothing of it is. */
@@ -949,6 +966,10 @@ static const struct target targets[] = {
 	{ "read near", setup_read_near, call_read, check_read, { EFAULT } },
 	{ "overwrite near", setup_overwrite_near, call_overwrite,
 	  check_overwrite, { EFAULT } },
+	{ "pipe: readv", setup_full_pipe, call_readv_pipe, check_read_pipe,
+	  { EFAULT } },
+	{ "pipe: writev", setup_pipe, call_writev_pipe, check_write_pipe,
+	  { EFAULT } },
 };
 
 START_TEST(each_call)
@@ -1221,6 +1242,7 @@ static const struct test tests[] = {
 	EACH(15, "epoll_ctl"), EACH(16, "fsync"),
 	EACH(17, "a read of what is near"),
 	EACH(18, "a write over what is near"),
+	EACH(19, "readv from a pipe"), EACH(20, "writev to a pipe"),
 	{ &each_proc_file, "each fault in reading " PROC_MEM, 0, 300 },
 	{ &each_proc_file, "each fault in reading /proc/scullseq", 1, 300 },
 	{ &each_access, "each fault in the open of scullsingle", SINGLE, 300 },
