@@ -340,18 +340,24 @@ static void setup_read(void)
 	wanted = LEN;
 }
 
-/* So that the device knows where its first bytes are: for a few of them. */
-static void look_there(void)
+/* So that the device knows where its first bytes are: for @n of them. */
+static void look_there(long n)
 {
 	expect_ret(pread(fd, buf, 1, 0), 1);
 	buf[0] = 0;
-	wanted = QUANTUM + QUANTUM / 2;
+	wanted = n;
 }
 
 static void setup_read_near(void)
 {
 	setup_read();
-	look_there();
+	look_there(QUANTUM / 2);
+}
+
+static void setup_read_two(void)
+{
+	setup_read();
+	look_there(QUANTUM + QUANTUM / 2);
 }
 
 static long call_read(void)
@@ -409,7 +415,13 @@ static void setup_overwrite(void)
 static void setup_overwrite_near(void)
 {
 	setup_overwrite();
-	look_there();
+	look_there(QUANTUM / 2);
+}
+
+static void setup_overwrite_two(void)
+{
+	setup_overwrite();
+	look_there(QUANTUM + QUANTUM / 2);
 }
 
 static long call_overwrite(void)
@@ -966,6 +978,10 @@ static const struct target targets[] = {
 	{ "read near", setup_read_near, call_read, check_read, { EFAULT } },
 	{ "overwrite near", setup_overwrite_near, call_overwrite,
 	  check_overwrite, { EFAULT } },
+	{ "read of two quanta", setup_read_two, call_read, check_read,
+	  { EFAULT } },
+	{ "overwrite of two quanta", setup_overwrite_two, call_overwrite,
+	  check_overwrite, { EFAULT } },
 	{ "pipe: readv", setup_full_pipe, call_readv_pipe, check_read_pipe,
 	  { EFAULT } },
 	{ "pipe: writev", setup_pipe, call_writev_pipe, check_write_pipe,
@@ -1242,7 +1258,9 @@ static const struct test tests[] = {
 	EACH(15, "epoll_ctl"), EACH(16, "fsync"),
 	EACH(17, "a read of what is near"),
 	EACH(18, "a write over what is near"),
-	EACH(19, "readv from a pipe"), EACH(20, "writev to a pipe"),
+	EACH(19, "a read of two quanta that are near"),
+	EACH(20, "a write over two quanta that are near"),
+	EACH(21, "readv from a pipe"), EACH(22, "writev to a pipe"),
 	{ &each_proc_file, "each fault in reading " PROC_MEM, 0, 300 },
 	{ &each_proc_file, "each fault in reading /proc/scullseq", 1, 300 },
 	{ &each_access, "each fault in the open of scullsingle", SINGLE, 300 },
