@@ -405,7 +405,7 @@ static ssize_t scull_dev_read(struct scull_dev *dev, loff_t *pos, bool nowait,
  * @pos:	the offset, which is moved past what was read
  *
  * What scull_read_iter() would do, without the struct kiocb that the VFS makes
- * for it: a seventh of what a small read takes. May sleep.
+ * for it: a ninth of what a small read takes. May sleep.
  *
  * Return: as scull_store_read(); -EINTR if the caller was killed while he waited
  * for the device.
