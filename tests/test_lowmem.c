@@ -118,7 +118,6 @@ START_TEST(fill_up)
 }
 END_TEST
 
-
 static const struct test tests[] = {
 	{ &fill_up, "256 MiB full: ENOMEM and no OOM killer, quantum 4000", 4000, 240 },
 	{ &fill_up, "256 MiB full: ENOMEM and no OOM killer, quantum 512", 512, 240 },
