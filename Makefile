@@ -8,7 +8,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # What kbuild makes here beside the sources is for one kernel only.
 sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
-tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h)
+tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.c)
 
 .PHONY: all module kunit bench-limit demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
 
@@ -57,7 +57,7 @@ bench-limit: headers
 
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK ROUNDS CPUS PORT
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo

@@ -20,12 +20,13 @@
 
 #include "bench_limit/limit.h"
 
-#define MAX_ROUNDS 101
+#define MAX_ROUNDS 1000
 
 struct bench bench = { .rounds = 11 };
 char *buffer;
 
 static FILE *csv;
+static const char *pool;
 static char **patterns;
 static int cases, done;
 
@@ -83,6 +84,37 @@ static struct figure sum_up(double *values, int n)
 		figure.spread = (values[n * 3 / 4] - values[n / 4]) /
 				figure.median * 100;
 	return figure;
+}
+
+/*
+ * Puts @n rounds into the pool, and takes out those of all runs that put theirs
+ * there. Returns how many those are; without a pool, they are these.
+ */
+static int pooled(const struct work *w, const struct subject *s, double *values,
+		  int n)
+{
+	char name[128], *line = NULL;
+	size_t len, room = 0;
+	FILE *file;
+	int i;
+
+	if (!pool)
+		return n;
+	file = fopen(pool, "a+");
+	if (!file)
+		err(1, "cannot open %s", pool);
+	len = snprintf(name, sizeof(name), "%s,%s,%s,%s,", w->family, w->what,
+		       w->size, s->name);
+	for (i = 0; i < n; i++)
+		fprintf(file, "%s%.6f\n", name, values[i]);
+	rewind(file);
+	for (i = 0; i < MAX_ROUNDS && getline(&line, &room, file) > 0;)
+		if (!strncmp(line, name, len))
+			values[i++] = atof(line + len);
+	free(line);
+	if (fclose(file))
+		err(1, "cannot write %s", pool);
+	return i;
 }
 
 static uint64_t one_round(struct subject *s, const struct work *w, size_t n)
@@ -157,6 +189,14 @@ static double ratio(const struct work *w, double figure, double other)
 	return more ? figure / other : other / figure;
 }
 
+static void print_head(const char *family)
+{
+	printf("\n# %s, %s\n%-17s %-12s %-12s %12s %-5s %5s %8s %8s\n", family,
+	       bench.counted ? "instructions an operation" : "medians",
+	       "case", "", "", bench.counted ? "counted" : "median", "", "+-",
+	       "of first", "ours by it");
+}
+
 static void print(const struct work *w, const struct subject *subjects,
 		  const struct figure *figures, int n)
 {
@@ -211,7 +251,7 @@ void measure(const struct work *w, struct subject *subjects, int n)
 	static double values[MAX_SUBJECTS][MAX_ROUNDS];
 	struct figure figures[MAX_SUBJECTS];
 	size_t per_round = w->n;
-	int round, i;
+	int round, i, all;
 
 	if (!wanted(w->family, w->what, w->size))
 		return;
@@ -222,6 +262,8 @@ void measure(const struct work *w, struct subject *subjects, int n)
 		return;
 	}
 	done++;
+	if (bench.silent && w->value)
+		return;
 	fprintf(stderr, "bench: %d of %d: %s, %s, %s\n", done, cases, w->family,
 		w->what, w->size);
 	if (bench.quick && per_round >= 4)
@@ -236,10 +278,13 @@ void measure(const struct work *w, struct subject *subjects, int n)
 			for (i = 0; i < n; i++)
 				values[i][round] = value_of(&subjects[i], w,
 							    per_round);
-		for (i = 0; i < n; i++)
-			figures[i] = sum_up(values[i], bench.rounds);
+		for (i = 0; i < n; i++) {
+			all = pooled(w, &subjects[i], values[i], bench.rounds);
+			figures[i] = sum_up(values[i], all);
+		}
 	}
-	print(w, subjects, figures, n);
+	if (!bench.silent)
+		print(w, subjects, figures, n);
 }
 
 /* --- the machine --- */
@@ -516,11 +561,8 @@ static void all_families(void)
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
 		if (!wants[i])
 			continue;
-		printf("\n# %s, %s\n%-17s %-12s %-12s %12s %-5s %5s %8s %8s\n",
-		       families[i].name,
-		       bench.counted ? "instructions an operation" : "medians",
-		       "case", "", "", bench.counted ? "counted" : "median",
-		       "", "+-", "of first", "ours by it");
+		if (!bench.silent)
+			print_head(families[i].name);
 		families[i].run();
 	}
 }
@@ -528,10 +570,12 @@ static void all_families(void)
 static void usage(void)
 {
 	fprintf(stderr,
-"usage: bench [-c] [-q] [-r ROUNDS] [-o FILE.csv] [CASE...]\n"
+"usage: bench [-c] [-q] [-r ROUNDS] [-p FILE [-s]] [-o FILE.csv] [CASE...]\n"
 "  -c  count instructions: the time stamp counter counts them here\n"
 "  -q  quick: a quarter of the work\n"
 "  -r  so many rounds (11)\n"
+"  -p  put the rounds into this pool; the figures are of all that are in it\n"
+"  -s  only fill the pool: print no figures, measure nothing that is no time\n"
 "  CASE is how the name of a case begins, or a pattern of the shell for all of\n"
 "  it: bare, pipe/ping-pong, 'bare/*/4 KiB'; all by default\n");
 	exit(2);
@@ -541,13 +585,19 @@ int main(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "cqr:o:")) != -1) {
+	while ((opt = getopt(argc, argv, "cqsr:p:o:")) != -1) {
 		switch (opt) {
 		case 'c':
 			bench.counted = true;
 			break;
 		case 'q':
 			bench.quick = true;
+			break;
+		case 's':
+			bench.silent = true;
+			break;
+		case 'p':
+			pool = optarg;
 			break;
 		case 'r':
 			bench.rounds = atoi(optarg);

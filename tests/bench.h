@@ -3,8 +3,9 @@
  * What the families of the benchmark share. A case is one kind of work, which
  * several subjects do in turn, round after round in the same boot, so that
  * whatever else the machine does meets all of them; a figure is the median of
- * the rounds. Where instructions are counted in place of time (an emulator whose
- * clock they drive), a figure is what one operation more costs.
+ * the rounds, which may be those of several runs: the module is loaded at another
+ * place for each. Where instructions are counted in place of time (an emulator
+ * whose clock they drive), a figure is what one operation more costs.
  */
 #ifndef TESTS_BENCH_H
 #define TESTS_BENCH_H
@@ -37,12 +38,15 @@
  * @quick: less of everything
  * @counted: the clock counts instructions
  * @dry: nothing is done but counting the cases
+ * @silent: the rounds are for another run to print, which also measures what is
+ *	no matter of time
  */
 struct bench {
 	int rounds;
 	bool quick;
 	bool counted;
 	bool dry;
+	bool silent;
 };
 
 extern struct bench bench;
