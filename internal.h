@@ -87,6 +87,8 @@ struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset);
 void scull_store_destroy(struct scull_store *store);
 ssize_t scull_store_read(struct scull_store *store, loff_t pos,
 			 struct iov_iter *to);
+ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
+			      char __user *buf, size_t count);
 ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			  struct iov_iter *from);
 bool scull_store_covers(struct scull_store *store, loff_t pos, size_t count);

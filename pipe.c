@@ -54,6 +54,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
 
 #include "compat.h"
@@ -217,9 +218,21 @@ static bool scull_pipe_writable(struct scull_pipe *pipe, unsigned int need)
 /* Could a call that needs @need bytes, of data or of room, go on now? */
 typedef bool scull_pipe_ready_t(struct scull_pipe *pipe, unsigned int need);
 
+/*
+ * The bytes of a caller that are still to be moved: @iter, or @count at @buf for
+ * read() and write(), whose copies are short enough that an iterator costs as
+ * much as they do.
+ */
+struct scull_pipe_bytes {
+	struct iov_iter *iter;
+	char __user *buf;
+	size_t count;
+};
+
 /* Moves bytes under the lock of an end; -EAGAIN if it has to wait first. */
 typedef ssize_t scull_pipe_move_t(struct scull_pipe *pipe,
-				  struct iov_iter *iter, unsigned int need);
+				  struct scull_pipe_bytes *bytes,
+				  unsigned int need);
 
 /* A call that waits at an end until it is ready. */
 struct scull_pipe_waiter {
@@ -464,24 +477,60 @@ static int scull_pipe_lock(struct scull_pipe_end *end, bool nowait)
 }
 
 /*
+ * Copies @len of the caller's @bytes out of the ring at @place. Returns how many
+ * could be delivered.
+ */
+static __always_inline size_t
+scull_pipe_copy_out(struct scull_pipe_bytes *bytes, const void *place,
+		    size_t len)
+{
+	if (bytes->iter) {
+		len = copy_to_iter(place, len, bytes->iter);
+	} else {
+		len -= copy_to_user(bytes->buf, place, len);
+		bytes->buf += len;
+	}
+	bytes->count -= len;
+	return len;
+}
+
+/*
+ * Copies @len of the caller's @bytes into the ring at @place, where all of them
+ * may change. Returns how many could be read.
+ */
+static __always_inline size_t
+scull_pipe_copy_in(struct scull_pipe_bytes *bytes, void *place, size_t len)
+{
+	if (bytes->iter) {
+		len = copy_from_iter(place, len, bytes->iter);
+	} else {
+		len -= copy_from_user(place, bytes->buf, len);
+		bytes->buf += len;
+	}
+	bytes->count -= len;
+	return len;
+}
+
+/*
  * Takes a piece of what is in the ring, not past its wrap. Bytes leave the ring
  * only once they are delivered. Returns how many, or -EAGAIN if there was
  * nothing, 0 if there will be nothing, -EFAULT if they could not be delivered.
  */
 static __always_inline ssize_t
-scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to, unsigned int need)
+scull_pipe_take(struct scull_pipe *pipe, struct scull_pipe_bytes *to,
+		unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->reader.index);
 	bool deserted = scull_pipe_deserted(&pipe->writer);
 	size_t len, copied;
 
-	len = min_t(size_t, iov_iter_count(to), SCULL_PIPE_PIECE);
+	len = min_t(size_t, to->count, SCULL_PIPE_PIECE);
 	len = min_t(size_t, len, scull_pipe_data(pipe, len));
 	if (!len)
 		return deserted ? 0 : -EAGAIN;
 	len = min_t(size_t, len, pipe->capacity - offset);
-	copied = copy_to_iter(pipe->buffer + offset, len, to);
+	copied = scull_pipe_copy_out(to, pipe->buffer + offset, len);
 	if (!copied)
 		return -EFAULT;
 	scull_pipe_publish(pipe, &pipe->reader, copied);
@@ -497,12 +546,12 @@ scull_pipe_take(struct scull_pipe *pipe, struct iov_iter *to, unsigned int need)
  * nobody is left to read, -EFAULT if the bytes could not be read.
  */
 static __always_inline ssize_t
-scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from, unsigned int need)
+scull_pipe_put(struct scull_pipe *pipe, struct scull_pipe_bytes *from,
+	       unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->writer.index);
-	size_t count = iov_iter_count(from);
-	size_t len, copied;
+	size_t len, copied, count = from->count;
 
 	if (scull_pipe_deserted(&pipe->reader))
 		return -EPIPE;
@@ -511,11 +560,11 @@ scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from, unsigned int need
 	if (len < need)
 		return -EAGAIN;
 	len = min_t(size_t, len, pipe->capacity - offset);
-	copied = copy_from_iter(pipe->buffer + offset, len, from);
+	copied = scull_pipe_copy_in(from, pipe->buffer + offset, len);
 	if (copied < need) {
 		if (copied == len)
-			copied += copy_from_iter(pipe->buffer, need - len,
-						 from);
+			copied += scull_pipe_copy_in(from, pipe->buffer,
+						     need - len);
 		if (!copied || (copied < need && need == count))
 			return -EFAULT;
 	}
@@ -531,16 +580,16 @@ scull_pipe_put(struct scull_pipe *pipe, struct iov_iter *from, unsigned int need
  */
 static __always_inline ssize_t
 scull_pipe_move_pieces(struct scull_pipe *pipe, scull_pipe_move_t *move,
-		       struct iov_iter *iter, unsigned int need)
+		       struct scull_pipe_bytes *bytes, unsigned int need)
 {
 	ssize_t moved, done = 0;
 
 	for (;;) {
-		moved = move(pipe, iter, need);
+		moved = move(pipe, bytes, need);
 		if (moved <= 0)
 			return done ? done : moved;
 		done += moved;
-		if (!iov_iter_count(iter) || signal_pending(current))
+		if (!bytes->count || signal_pending(current))
 			return done;
 		need = 1;
 		cond_resched();
@@ -556,17 +605,18 @@ static __always_inline ssize_t
 scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 		    struct scull_pipe_end *far, scull_pipe_ready_t *ready,
 		    scull_pipe_move_t *move, const struct file *file,
-		    bool nowait, struct iov_iter *iter, unsigned int need)
+		    bool nowait, struct scull_pipe_bytes *bytes,
+		    unsigned int need)
 {
 	ssize_t ret;
 
-	if (!iov_iter_count(iter))
+	if (!bytes->count)
 		return 0;
 	for (;;) {
 		ret = scull_pipe_lock(end, nowait);
 		if (ret)
 			break;
-		ret = scull_pipe_move_pieces(pipe, move, iter, need);
+		ret = scull_pipe_move_pieces(pipe, move, bytes, need);
 		mutex_unlock(&end->lock);
 		if (ret != -EAGAIN || nowait || file->f_flags & O_NONBLOCK)
 			break;
@@ -579,7 +629,8 @@ scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 }
 
 static __always_inline ssize_t
-scull_pipe_get(const struct file *file, bool nowait, struct iov_iter *to)
+scull_pipe_get(const struct file *file, bool nowait,
+	       struct scull_pipe_bytes *to)
 {
 	struct scull_pipe *pipe = file->private_data;
 
@@ -589,10 +640,11 @@ scull_pipe_get(const struct file *file, bool nowait, struct iov_iter *to)
 }
 
 static __always_inline ssize_t
-scull_pipe_give(const struct file *file, bool nowait, struct iov_iter *from)
+scull_pipe_give(const struct file *file, bool nowait,
+		struct scull_pipe_bytes *from)
 {
 	struct scull_pipe *pipe = file->private_data;
-	unsigned int need = min_t(size_t, iov_iter_count(from), pipe->unit);
+	unsigned int need = min_t(size_t, from->count, pipe->unit);
 	ssize_t ret;
 
 	ret = scull_pipe_transfer(pipe, &pipe->writer, &pipe->reader,
@@ -607,30 +659,42 @@ scull_pipe_give(const struct file *file, bool nowait, struct iov_iter *from)
 static ssize_t scull_pipe_read(struct file *file, char __user *buf,
 			       size_t count, loff_t *pos)
 {
-	struct iov_iter to;
+	struct scull_pipe_bytes to = { .buf = buf, .count = count };
 
-	iov_iter_ubuf(&to, ITER_DEST, buf, count);
 	return scull_pipe_get(file, false, &to);
 }
 
 static ssize_t scull_pipe_write(struct file *file, const char __user *buf,
 				size_t count, loff_t *pos)
 {
-	struct iov_iter from;
+	struct scull_pipe_bytes from = {
+		.buf	= (char __user *)buf,
+		.count	= count,
+	};
 
-	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
 	return scull_pipe_give(file, false, &from);
 }
 
 static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	return scull_pipe_get(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT, to);
+	struct scull_pipe_bytes bytes = {
+		.iter	= to,
+		.count	= iov_iter_count(to),
+	};
+
+	return scull_pipe_get(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT,
+			      &bytes);
 }
 
 static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
+	struct scull_pipe_bytes bytes = {
+		.iter	= from,
+		.count	= iov_iter_count(from),
+	};
+
 	return scull_pipe_give(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT,
-			       from);
+			       &bytes);
 }
 
 static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)

@@ -10,6 +10,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
 
@@ -206,15 +207,29 @@ void scull_store_destroy(struct scull_store *store)
 	kfree(store);
 }
 
-/* Reads @count bytes that scull_store_near() does not find. */
-static noinline ssize_t scull_store_read_far(struct scull_store *store,
-					     loff_t pos, size_t count,
-					     struct iov_iter *to)
+/**
+ * scull_store_read - copy bytes out of a store
+ * @store:	the store, kept from writers by the caller
+ * @pos:	the offset to begin at, not negative
+ * @to:		where the bytes go, and how many are wanted
+ *
+ * Reads across quanta, sets and holes in one go and stops only at the end of
+ * the store, at memory that cannot be written, or when the caller is killed.
+ * May sleep.
+ *
+ * Return: how many bytes were read, 0 at or past the end of the store, or
+ * -EFAULT if not even the first could be delivered.
+ */
+ssize_t scull_store_read(struct scull_store *store, loff_t pos,
+			 struct iov_iter *to)
 {
-	size_t copied, len, done = 0;
+	size_t count = iov_iter_count(to), copied, len, done = 0;
 	struct scull_cursor cur;
 	void *quantum;
 
+	if (pos >= store->size)
+		return 0;
+	count = min_t(u64, count, store->size - pos);
 	scull_cursor_init(&cur, store, pos);
 	while (done < count) {
 		len = min_t(size_t, store->quantum - cur.offset, count - done);
@@ -233,35 +248,48 @@ static noinline ssize_t scull_store_read_far(struct scull_store *store,
 	return done;
 }
 
+/* scull_store_read_user() of what scull_store_near() does not find. */
+static noinline ssize_t scull_store_read_far(struct scull_store *store,
+					     loff_t pos, char __user *buf,
+					     size_t count)
+{
+	struct iov_iter to;
+
+	iov_iter_ubuf(&to, ITER_DEST, buf, count);
+	return scull_store_read(store, pos, &to);
+}
+
 /**
- * scull_store_read - copy bytes out of a store
+ * scull_store_read_user - copy bytes out of a store to user space
  * @store:	the store, kept from writers by the caller
  * @pos:	the offset to begin at, not negative
- * @to:		where the bytes go, and how many are wanted
+ * @buf:	where the bytes go
+ * @count:	how many are wanted
  *
- * Reads across quanta, sets and holes in one go and stops only at the end of
- * the store, at memory that cannot be written, or when the caller is killed.
- * May sleep.
+ * Does what scull_store_read() does. What is near goes out by copy_to_user(),
+ * which takes half the instructions of copy_to_iter(). There is no such short
+ * way into the store, for copy_from_user() clears what it could not copy, and
+ * that would be bytes that the store holds. May sleep.
  *
- * Return: how many bytes were read, 0 at or past the end of the store, or
- * -EFAULT if not even the first could be delivered.
+ * Return: as scull_store_read().
  */
-ssize_t scull_store_read(struct scull_store *store, loff_t pos,
-			 struct iov_iter *to)
+ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
+			      char __user *buf, size_t count)
 {
-	size_t count = iov_iter_count(to);
 	struct scull_near near;
-	size_t copied;
+	size_t left;
 
 	if (pos >= store->size || !count)
 		return 0;
 	count = min_t(u64, count, store->size - pos);
 	if (!scull_store_near(store, pos, count, &near))
-		return scull_store_read_far(store, pos, count, to);
-	copied = copy_to_iter(near.place, near.len, to);
-	if (near.rest && copied == near.len)
-		copied += copy_to_iter(near.next, near.rest, to);
-	return copied ? copied : -EFAULT;
+		return scull_store_read_far(store, pos, buf, count);
+	left = copy_to_user(buf, near.place, near.len);
+	if (near.rest && !left)
+		left = copy_to_user(buf + near.len, near.next, near.rest);
+	else
+		left += near.rest;
+	return left < count ? count - left : -EFAULT;
 }
 
 /* Gives the cursor a set where it stands in a hole. */
