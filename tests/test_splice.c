@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* splice and sendfile between the bare devices, pipes and files. */
+/*
+ * vm: cpus=1
+ *
+ * splice and sendfile between the bare devices, pipes and files.
+ */
 #include "harness.h"
 
 #include <sys/sendfile.h>
