@@ -218,19 +218,30 @@ static bool scull_pipe_writable(struct scull_pipe *pipe, unsigned int need)
 /* Could a call that needs @need bytes, of data or of room, go on now? */
 typedef bool scull_pipe_ready_t(struct scull_pipe *pipe, unsigned int need);
 
+struct scull_pipe_bytes;
+
 /*
- * The bytes of a caller that are still to be moved: @iter, or @count at @buf for
- * read() and write(), whose copies are short enough that an iterator costs as
- * much as they do.
+ * Copies @len bytes between the ring at @place and a caller, who moves on by as
+ * many as it returns. Where the others were to go may have changed, too.
+ */
+typedef size_t scull_pipe_copy_t(struct scull_pipe_bytes *bytes, void *place,
+				 size_t len);
+
+/*
+ * The bytes of a caller that are still to be moved. Those of read() and write()
+ * are at @buf, for an iterator would cost as much as a short copy does.
  */
 struct scull_pipe_bytes {
-	struct iov_iter *iter;
-	char __user *buf;
+	union {
+		struct iov_iter *iter;
+		char __user *buf;
+	};
 	size_t count;
 };
 
 /* Moves bytes under the lock of an end; -EAGAIN if it has to wait first. */
 typedef ssize_t scull_pipe_move_t(struct scull_pipe *pipe,
+				  scull_pipe_copy_t *copy,
 				  struct scull_pipe_bytes *bytes,
 				  unsigned int need);
 
@@ -476,39 +487,32 @@ static int scull_pipe_lock(struct scull_pipe_end *end, bool nowait)
 	return mutex_lock_interruptible(&end->lock) ? -ERESTARTSYS : 0;
 }
 
-/*
- * Copies @len of the caller's @bytes out of the ring at @place. Returns how many
- * could be delivered.
- */
 static __always_inline size_t
-scull_pipe_copy_out(struct scull_pipe_bytes *bytes, const void *place,
-		    size_t len)
+scull_pipe_to_user(struct scull_pipe_bytes *bytes, void *place, size_t len)
 {
-	if (bytes->iter) {
-		len = copy_to_iter(place, len, bytes->iter);
-	} else {
-		len -= copy_to_user(bytes->buf, place, len);
-		bytes->buf += len;
-	}
-	bytes->count -= len;
+	len -= copy_to_user(bytes->buf, place, len);
+	bytes->buf += len;
 	return len;
 }
 
-/*
- * Copies @len of the caller's @bytes into the ring at @place, where all of them
- * may change. Returns how many could be read.
- */
 static __always_inline size_t
-scull_pipe_copy_in(struct scull_pipe_bytes *bytes, void *place, size_t len)
+scull_pipe_from_user(struct scull_pipe_bytes *bytes, void *place, size_t len)
 {
-	if (bytes->iter) {
-		len = copy_from_iter(place, len, bytes->iter);
-	} else {
-		len -= copy_from_user(place, bytes->buf, len);
-		bytes->buf += len;
-	}
-	bytes->count -= len;
+	len -= copy_from_user(place, bytes->buf, len);
+	bytes->buf += len;
 	return len;
+}
+
+static __always_inline size_t
+scull_pipe_to_iter(struct scull_pipe_bytes *bytes, void *place, size_t len)
+{
+	return copy_to_iter(place, len, bytes->iter);
+}
+
+static __always_inline size_t
+scull_pipe_from_iter(struct scull_pipe_bytes *bytes, void *place, size_t len)
+{
+	return copy_from_iter(place, len, bytes->iter);
 }
 
 /*
@@ -517,8 +521,8 @@ scull_pipe_copy_in(struct scull_pipe_bytes *bytes, void *place, size_t len)
  * nothing, 0 if there will be nothing, -EFAULT if they could not be delivered.
  */
 static __always_inline ssize_t
-scull_pipe_take(struct scull_pipe *pipe, struct scull_pipe_bytes *to,
-		unsigned int need)
+scull_pipe_take(struct scull_pipe *pipe, scull_pipe_copy_t *copy,
+		struct scull_pipe_bytes *to, unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->reader.index);
@@ -530,9 +534,10 @@ scull_pipe_take(struct scull_pipe *pipe, struct scull_pipe_bytes *to,
 	if (!len)
 		return deserted ? 0 : -EAGAIN;
 	len = min_t(size_t, len, pipe->capacity - offset);
-	copied = scull_pipe_copy_out(to, pipe->buffer + offset, len);
+	copied = copy(to, pipe->buffer + offset, len);
 	if (!copied)
 		return -EFAULT;
+	to->count -= copied;
 	scull_pipe_publish(pipe, &pipe->reader, copied);
 	scull_pipe_notify(pipe, &pipe->writer);
 	return copied;
@@ -546,28 +551,28 @@ scull_pipe_take(struct scull_pipe *pipe, struct scull_pipe_bytes *to,
  * nobody is left to read, -EFAULT if the bytes could not be read.
  */
 static __always_inline ssize_t
-scull_pipe_put(struct scull_pipe *pipe, struct scull_pipe_bytes *from,
-	       unsigned int need)
+scull_pipe_put(struct scull_pipe *pipe, scull_pipe_copy_t *copy,
+	       struct scull_pipe_bytes *from, unsigned int need)
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->writer.index);
-	size_t len, copied, count = from->count;
+	size_t len, copied;
 
 	if (scull_pipe_deserted(&pipe->reader))
 		return -EPIPE;
-	len = min_t(size_t, count, SCULL_PIPE_PIECE);
+	len = min_t(size_t, from->count, SCULL_PIPE_PIECE);
 	len = min_t(size_t, len, scull_pipe_room(pipe, len));
 	if (len < need)
 		return -EAGAIN;
 	len = min_t(size_t, len, pipe->capacity - offset);
-	copied = scull_pipe_copy_in(from, pipe->buffer + offset, len);
+	copied = copy(from, pipe->buffer + offset, len);
 	if (copied < need) {
 		if (copied == len)
-			copied += scull_pipe_copy_in(from, pipe->buffer,
-						     need - len);
-		if (!copied || (copied < need && need == count))
+			copied += copy(from, pipe->buffer, need - len);
+		if (!copied || (copied < need && need == from->count))
 			return -EFAULT;
 	}
+	from->count -= copied;
 	scull_pipe_publish(pipe, &pipe->writer, copied);
 	scull_pipe_notify(pipe, &pipe->reader);
 	return copied;
@@ -580,12 +585,13 @@ scull_pipe_put(struct scull_pipe *pipe, struct scull_pipe_bytes *from,
  */
 static __always_inline ssize_t
 scull_pipe_move_pieces(struct scull_pipe *pipe, scull_pipe_move_t *move,
-		       struct scull_pipe_bytes *bytes, unsigned int need)
+		       scull_pipe_copy_t *copy, struct scull_pipe_bytes *bytes,
+		       unsigned int need)
 {
 	ssize_t moved, done = 0;
 
 	for (;;) {
-		moved = move(pipe, bytes, need);
+		moved = move(pipe, copy, bytes, need);
 		if (moved <= 0)
 			return done ? done : moved;
 		done += moved;
@@ -604,9 +610,9 @@ scull_pipe_move_pieces(struct scull_pipe *pipe, scull_pipe_move_t *move,
 static __always_inline ssize_t
 scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 		    struct scull_pipe_end *far, scull_pipe_ready_t *ready,
-		    scull_pipe_move_t *move, const struct file *file,
-		    bool nowait, struct scull_pipe_bytes *bytes,
-		    unsigned int need)
+		    scull_pipe_move_t *move, scull_pipe_copy_t *copy,
+		    const struct file *file, bool nowait,
+		    struct scull_pipe_bytes *bytes, unsigned int need)
 {
 	ssize_t ret;
 
@@ -616,7 +622,7 @@ scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 		ret = scull_pipe_lock(end, nowait);
 		if (ret)
 			break;
-		ret = scull_pipe_move_pieces(pipe, move, bytes, need);
+		ret = scull_pipe_move_pieces(pipe, move, copy, bytes, need);
 		mutex_unlock(&end->lock);
 		if (ret != -EAGAIN || nowait || file->f_flags & O_NONBLOCK)
 			break;
@@ -629,18 +635,18 @@ scull_pipe_transfer(struct scull_pipe *pipe, struct scull_pipe_end *end,
 }
 
 static __always_inline ssize_t
-scull_pipe_get(const struct file *file, bool nowait,
+scull_pipe_get(const struct file *file, bool nowait, scull_pipe_copy_t *copy,
 	       struct scull_pipe_bytes *to)
 {
 	struct scull_pipe *pipe = file->private_data;
 
 	return scull_pipe_transfer(pipe, &pipe->reader, &pipe->writer,
-				   scull_pipe_readable, scull_pipe_take, file,
-				   nowait, to, 1);
+				   scull_pipe_readable, scull_pipe_take, copy,
+				   file, nowait, to, 1);
 }
 
 static __always_inline ssize_t
-scull_pipe_give(const struct file *file, bool nowait,
+scull_pipe_give(const struct file *file, bool nowait, scull_pipe_copy_t *copy,
 		struct scull_pipe_bytes *from)
 {
 	struct scull_pipe *pipe = file->private_data;
@@ -648,8 +654,8 @@ scull_pipe_give(const struct file *file, bool nowait,
 	ssize_t ret;
 
 	ret = scull_pipe_transfer(pipe, &pipe->writer, &pipe->reader,
-				  scull_pipe_writable, scull_pipe_put, file,
-				  nowait, from, need);
+				  scull_pipe_writable, scull_pipe_put, copy,
+				  file, nowait, from, need);
 	if (ret == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return ret;
@@ -661,7 +667,7 @@ static ssize_t scull_pipe_read(struct file *file, char __user *buf,
 {
 	struct scull_pipe_bytes to = { .buf = buf, .count = count };
 
-	return scull_pipe_get(file, false, &to);
+	return scull_pipe_get(file, false, scull_pipe_to_user, &to);
 }
 
 static ssize_t scull_pipe_write(struct file *file, const char __user *buf,
@@ -672,7 +678,7 @@ static ssize_t scull_pipe_write(struct file *file, const char __user *buf,
 		.count	= count,
 	};
 
-	return scull_pipe_give(file, false, &from);
+	return scull_pipe_give(file, false, scull_pipe_from_user, &from);
 }
 
 static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
@@ -683,7 +689,7 @@ static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	};
 
 	return scull_pipe_get(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT,
-			      &bytes);
+			      scull_pipe_to_iter, &bytes);
 }
 
 static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -694,7 +700,7 @@ static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	};
 
 	return scull_pipe_give(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT,
-			       &bytes);
+			       scull_pipe_from_iter, &bytes);
 }
 
 static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)

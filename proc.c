@@ -7,6 +7,7 @@
  * device may be trimmed at any moment in between, and may be larger than any
  * buffer.
  */
+#include <linux/init.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 
@@ -216,7 +217,7 @@ static const char * const scull_proc_names[] = { "scullmem", "scullseq" };
  *
  * Return: 0, or -ENOMEM with nothing made.
  */
-int scull_proc_init(void)
+int __init scull_proc_init(void)
 {
 	unsigned int i;
 

@@ -1127,25 +1127,17 @@ static bool fault_logged(void)
 	return found;
 }
 
-/*
- * Makes a fault at the site, which calls @callee: calls all there is until one
- * has it. What runs when the module is loaded has no address before; there the
- * faults are in all that the kernel's @callee calls, until the log has the site.
- * When all loads were made to fail it may have been passed over, for the kernel
- * does not take the same memory for the same load each time: what was the fifth
- * allocation when the fourth failed may be the fourth when the fifth does.
- */
-static bool fault_made(const char *callee)
+/* Makes all calls there are until one has a fault at the site. */
+static void make_calls(void *fired)
 {
 	struct target access = { NULL, setup_access, call_access, check_access };
 	unsigned long start, end;
-	size_t i, calls = 0;
-	bool fired;
+	size_t i;
 	long ret;
 
-	if (find_function(site.function, &start, &end))
-		calls = ARRAY_SIZE(targets) + PRIV + 1;
-	for (i = 0; i < calls; i++) {
+	expect(find_function(site.function, &start, &end), "kallsyms has no %s",
+	       site.function);
+	for (i = 0; i < ARRAY_SIZE(targets) + PRIV + 1; i++) {
 		const struct target *target = &targets[i];
 
 		if (i >= ARRAY_SIZE(targets)) {
@@ -1160,15 +1152,39 @@ static bool fault_made(const char *callee)
 		limit_faults(start + site.offset, start + site.offset + 1);
 		arm(1);
 		ret = target->call();
-		fired = disarm();
+		*(bool *)fired = disarm();
 		limit_faults(EVERYWHERE);
-		if (fired) {
+		if (*(bool *)fired) {
 			target->check(ret, true);
-			return true;
+			break;
 		}
 	}
-	fail_loads("load, once more", callee, call_load, fault_logged);
-	return fault_logged();
+}
+
+/*
+ * Makes a fault at the site, which calls @callee. What runs when the module is
+ * loaded has no address before; there the faults are in all that the kernel's
+ * @callee calls, until the log has the site. When all loads were made to fail it
+ * may have been passed over, for the kernel does not take the same memory for
+ * the same load each time: what was the fifth allocation when the fourth failed
+ * may be the fourth when the fifth does.
+ */
+static bool fault_made(const char *callee)
+{
+	unsigned long start, end;
+	bool *fired;
+	int tries;
+
+	if (!find_function(site.function, &start, &end)) {
+		for (tries = 0; tries < 4 && !fault_logged(); tries++)
+			fail_loads("load, once more", callee, call_load,
+				   fault_logged);
+		return fault_logged();
+	}
+	fired = shared(sizeof(*fired));
+	/* What the calls leave open ends with their process. */
+	join(spawn(make_calls, fired));
+	return *fired;
 }
 
 /*
