@@ -218,15 +218,6 @@ static bool scull_pipe_writable(struct scull_pipe *pipe, unsigned int need)
 /* Could a call that needs @need bytes, of data or of room, go on now? */
 typedef bool scull_pipe_ready_t(struct scull_pipe *pipe, unsigned int need);
 
-struct scull_pipe_bytes;
-
-/*
- * Copies @len bytes between the ring at @place and a caller, who moves on by as
- * many as it returns. Where the others were to go may have changed, too.
- */
-typedef size_t scull_pipe_copy_t(struct scull_pipe_bytes *bytes, void *place,
-				 size_t len);
-
 /*
  * The bytes of a caller that are still to be moved. Those of read() and write()
  * are at @buf, for an iterator would cost as much as a short copy does.
@@ -238,6 +229,14 @@ struct scull_pipe_bytes {
 	};
 	size_t count;
 };
+
+/*
+ * Copies @len bytes between the ring at @place and the caller, who moves on by as
+ * many as it returns; it knows whether he has an iterator. On the way into the
+ * ring those it could not copy may be cleared, so @len must all be free space.
+ */
+typedef size_t scull_pipe_copy_t(struct scull_pipe_bytes *bytes, void *place,
+				 size_t len);
 
 /* Moves bytes under the lock of an end; -EAGAIN if it has to wait first. */
 typedef ssize_t scull_pipe_move_t(struct scull_pipe *pipe,

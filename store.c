@@ -267,9 +267,9 @@ static noinline ssize_t scull_store_read_far(struct scull_store *store,
  * @count:	how many are wanted
  *
  * Does what scull_store_read() does. What is near goes out by copy_to_user(),
- * which takes half the instructions of copy_to_iter(). There is no such short
- * way into the store, for copy_from_user() clears what it could not copy, and
- * that would be bytes that the store holds. May sleep.
+ * which spares what copy_to_iter() does to find out what it copies to. There is
+ * no such short way into the store, for copy_from_user() clears what it could
+ * not copy, and that would be bytes that the store holds. May sleep.
  *
  * Return: as scull_store_read().
  */

@@ -107,13 +107,16 @@ static int pooled(const struct work *w, const struct subject *s, double *values,
 		       w->size, s->name);
 	for (i = 0; i < n; i++)
 		fprintf(file, "%s%.6f\n", name, values[i]);
+	if (fflush(file))
+		err(1, "cannot write %s", pool);
 	rewind(file);
 	for (i = 0; i < MAX_ROUNDS && getline(&line, &room, file) > 0;)
 		if (!strncmp(line, name, len))
 			values[i++] = atof(line + len);
 	free(line);
-	if (fclose(file))
-		err(1, "cannot write %s", pool);
+	fclose(file);
+	if (i < n)
+		errx(1, "%s does not have the rounds that were put into it", pool);
 	return i;
 }
 
@@ -613,6 +616,8 @@ int main(int argc, char **argv)
 	}
 	if (bench.rounds < 1 || bench.rounds > MAX_ROUNDS)
 		errx(2, "-r takes a number from 1 to %d", MAX_ROUNDS);
+	if (bench.silent && !pool)
+		errx(2, "-s wants a pool, -p FILE");
 	patterns = argv + optind;
 	buffer = mmap(NULL, 2 * MiB, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);

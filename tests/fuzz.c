@@ -237,15 +237,10 @@ long long some_cut(void)
 	return chance(25) ? 1 + below(1000000) : 0;
 }
 
-int bad_pieces(struct iovec iov[3], long long good, long long len,
-	       long long cut, void *spare)
+int bad_pieces(struct iovec iov[3], long long good, long long len, void *spare)
 {
 	unsigned char *edge = cliff(0);
 
-	if (!cut) {
-		iov[0] = (struct iovec){ edge - good, len };
-		return 1;
-	}
 	iov[0] = (struct iovec){ edge - good, good };
 	iov[1] = (struct iovec){ edge, len - good };
 	iov[2] = (struct iovec){ spare, 100 };

@@ -119,11 +119,10 @@ int pieces(long long how, struct iovec iov[4], void *buf, size_t len);
 /* How to cut a call's buffer into pieces: @how of pieces(), mostly 0. */
 long long some_cut(void);
 /*
- * An address of which only @good bytes of @len can be used: with @cut in pieces,
- * of which one is nowhere and is followed by 100 bytes of @spare.
+ * @len bytes of which only @good can be used, in pieces: one of them is nowhere
+ * and is followed by 100 bytes of @spare.
  */
-int bad_pieces(struct iovec iov[3], long long good, long long len,
-	       long long cut, void *spare);
+int bad_pieces(struct iovec iov[3], long long good, long long len, void *spare);
 /* How much of what was possible came, before a bad address. */
 long long before_fault(const char *what, long long ret, long long good);
 

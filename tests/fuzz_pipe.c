@@ -390,7 +390,10 @@ static enum outcome run_fault_read(long long good, long long len, long long cut)
 
 	if (good < 0 || good >= len || len > FUZZ_MOST)
 		return SKIPPED;
-	ret = readv(fds[BOTH], iov, bad_pieces(iov, good, len, cut, buf));
+	if (cut)
+		ret = readv(fds[BOTH], iov, bad_pieces(iov, good, len, buf));
+	else
+		ret = read(fds[BOTH], cliff(good), len);
 	if (!used())
 		same_ret("read to a bad address, empty", ret, 0, EAGAIN);
 	else if (used() <= good)
@@ -414,7 +417,10 @@ static enum outcome run_fault_write(long long good, long long len, long long dat
 	if (good < 0 || good >= len || all > FUZZ_MOST)
 		return SKIPPED;
 	memcpy(cliff(good), noise(data), good);
-	ret = writev(fds[BOTH], iov, bad_pieces(iov, good, len, cut, buf));
+	if (cut)
+		ret = writev(fds[BOTH], iov, bad_pieces(iov, good, len, buf));
+	else
+		ret = write(fds[BOTH], cliff(good), len);
 	if (!n) {
 		same_ret("write from a bad address, full", ret, 0, EAGAIN);
 	} else if (n <= good) {

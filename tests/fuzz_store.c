@@ -708,7 +708,11 @@ static enum outcome run_fault_read(long long off, long long good, long long len,
 
 	if (!readable(off, len) || good < 0 || good >= len)
 		return SKIPPED;
-	ret = preadv(fds[MAIN], iov, bad_pieces(iov, good, len, cut, want), off);
+	if (cut)
+		ret = preadv(fds[MAIN], iov, bad_pieces(iov, good, len, want),
+			     off);
+	else
+		ret = pread(fds[MAIN], cliff(good), len, off);
 	if (before_end(off, len) <= good && !cut) {
 		/* The bad address is never reached. */
 		same_ret("read up to a bad address", ret, n, 0);
@@ -755,7 +759,11 @@ static enum outcome run_fault_write(long long off, long long good, long long len
 	if (!in_window(off, len) || good < 0 || good >= len)
 		return SKIPPED;
 	memcpy(cliff(good), noise(data), good);
-	ret = pwritev(fds[MAIN], iov, bad_pieces(iov, good, len, cut, want), off);
+	if (cut)
+		ret = pwritev(fds[MAIN], iov, bad_pieces(iov, good, len, want),
+			      off);
+	else
+		ret = pwrite(fds[MAIN], cliff(good), len, off);
 	n = before_fault("write from a bad address", ret, good);
 	remember(off, noise(data), n);
 	if (n < good)

@@ -151,6 +151,40 @@ START_TEST(read_half_way)
 }
 END_TEST
 
+/* What is in one quantum, or in two, is read by a way of its own. */
+START_TEST(read_near_half_way)
+{
+	static const size_t goods[] = { 0, 1, 100, 3999, 4000, 4001, 7998 };
+	const struct {
+		off_t off;
+		size_t len;
+	} reads[] = { { 0, 4000 }, { 0, 7999 }, { 1, 7999 }, { 3900, 200 } };
+	int fd = fresh(0, 4000, 7);
+	unsigned char *all = xmalloc(8000);
+	size_t i, j, good;
+
+	fill(all, 8000, 0, 3);
+	expect_ret(pwrite(fd, all, 8000, 0), 8000);
+	for (i = 0; i < ARRAY_SIZE(goods) * ARRAY_SIZE(reads); i++) {
+		unsigned char *buf;
+
+		good = goods[i / ARRAY_SIZE(reads)];
+		j = i % ARRAY_SIZE(reads);
+		if (good >= reads[j].len)
+			continue;
+		buf = cliff(good, PROT_READ | PROT_WRITE);
+		expect_ret(lseek(fd, reads[j].off, SEEK_SET), reads[j].off);
+		if (good)
+			expect_ret(read(fd, buf, reads[j].len), good);
+		else
+			expect_errno(read(fd, buf, reads[j].len), EFAULT);
+		expect_pattern(buf, good, reads[j].off, 3);
+		expect_ret(lseek(fd, 0, SEEK_CUR), reads[j].off + good);
+	}
+	free(all);
+}
+END_TEST
+
 START_TEST(vector_with_a_bad_piece)
 {
 	unsigned char a[6000], b[6000], out[20000];
@@ -405,6 +439,7 @@ static const struct test tests[] = {
 	{ &write_half_way, "a write whose buffer ends: the count so far, nothing stale" },
 	{ &write_cut_over_the_end, "a write cut short past the end leaves zeros behind it" },
 	{ &read_half_way, "a read whose buffer ends: the count so far" },
+	{ &read_near_half_way, "a short read whose buffer ends: the count so far" },
 	{ &vector_with_a_bad_piece, "a vector with a bad piece ends before it" },
 	{ &read_only_buffer, "a read-only buffer can be written from, not read into" },
 	{ &kill_a_reader, "SIGKILL ends a long read", 0, 180 },

@@ -60,6 +60,32 @@ START_TEST(write_small_part)
 }
 END_TEST
 
+/* So it is where the ring wraps round within it, and the first part is good. */
+START_TEST(write_small_round_the_end)
+{
+	int fd = pipe_fresh(0, O_RDWR | O_NONBLOCK, CAPACITY);
+	size_t good = 1000, at = 0, step, i;
+	const size_t before[] = { 1, good - 1, good, good + 1, 2 * good };
+	unsigned char *in = cliff(good, PROT_READ | PROT_WRITE);
+
+	for (i = 0; i < ARRAY_SIZE(before); i++) {
+		step = (2 * CAPACITY - before[i] - at) % CAPACITY;
+		fill(buf, step, 0, i);
+		expect_ret(write(fd, buf, step), step);
+		expect_ret(read(fd, buf, step), step);
+		at = (at + step) % CAPACITY;
+
+		expect_errno(write(fd, in, good + 1), EFAULT);
+		expect_errno(write(fd, in, PIPE_BUF), EFAULT);
+		expect_errno(read(fd, buf, 1), EAGAIN);
+	}
+	fill(in, good, 0, 9);
+	expect_ret(write(fd, in, good), good);
+	expect_ret(read(fd, buf, sizeof(buf)), good);
+	expect_pattern(buf, good, 0, 9);
+}
+END_TEST
+
 /* Of a larger one a part may be taken, and the count says which. */
 START_TEST(write_large_part)
 {
@@ -340,6 +366,7 @@ END_TEST
 static const struct test tests[] = {
 	{ &write_from_nowhere, "a write from a bad address takes nothing" },
 	{ &write_small_part, "a small write that ends at a bad address takes nothing" },
+	{ &write_small_round_the_end, "nor if the ring wraps round within it" },
 	{ &write_large_part, "a large write that ends at a bad address takes what it says" },
 	{ &read_to_nowhere, "a read to a bad address loses nothing" },
 	{ &read_part, "a read that ends at a bad address loses nothing" },

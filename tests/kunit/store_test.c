@@ -110,6 +110,8 @@ static struct scull_store *scull_store_create(unsigned int quantum,
 static void scull_store_destroy(struct scull_store *store);
 static ssize_t scull_store_read(struct scull_store *store, loff_t pos,
 				struct iov_iter *to);
+static ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
+				     char __user *buf, size_t count);
 static ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 				 struct iov_iter *from);
 static bool scull_store_covers(struct scull_store *store, loff_t pos,
@@ -902,15 +904,39 @@ static void store_test_fault_write(struct kunit *test)
 }
 
 /* Reads into memory that ends: from data and from holes. */
+/* Reads @count bytes at @from to where there is room for @good only. */
+static void store_test_read_good(struct kunit *test, unsigned int from,
+				 size_t good, size_t count, bool user)
+{
+	u8 __user *to = store_test_cliff(test, good);
+	struct store_test *t = test->priv;
+	struct iov_iter iter;
+	ssize_t got;
+
+	if (user) {
+		got = scull_store_read_user(t->store, from, to, count);
+	} else {
+		iov_iter_ubuf(&iter, ITER_DEST, to, count);
+		got = scull_store_read(t->store, from, &iter);
+	}
+	if (!good)
+		KUNIT_ASSERT_EQ_MSG(test, got, -EFAULT, "read at %u", from);
+	else
+		KUNIT_ASSERT_TRUE_MSG(test, got > 0 && got <= good,
+				      "read of %zu at %u to %zu good bytes returned %zd",
+				      count, from, good, got);
+	got = max_t(ssize_t, got, 0);
+	KUNIT_ASSERT_EQ(test, copy_from_user(t->buffer, to, got), 0UL);
+	KUNIT_ASSERT_EQ_MSG(test, memcmp(t->buffer, t->bytes + from, got), 0,
+			    "read of %zu at %u to %zu good bytes", count, from,
+			    good);
+}
+
 static void store_test_fault_read(struct kunit *test)
 {
 	const struct store_pair pair = { 20, 2 };
 	const size_t goods[] = { 0, 1, 9, 10, 11, 29, 30, 31, 50 };
-	struct store_test *t = test->priv;
-	struct iov_iter iter;
-	unsigned int i, from;
-	u8 __user *to;
-	ssize_t got;
+	unsigned int i, from, more;
 
 	store_test_window(test, &pair, 8);
 	store_test_fresh(test, &pair, 0);
@@ -918,25 +944,11 @@ static void store_test_fault_read(struct kunit *test)
 	store_test_write(test, 80, 80);
 	for (i = 0; i < ARRAY_SIZE(goods); i++) {
 		for (from = 0; from < 90; from += 10) {
-			to = store_test_cliff(test, goods[i]);
-			iov_iter_ubuf(&iter, ITER_DEST, to, 60);
-			got = scull_store_read(t->store, from, &iter);
-			if (!goods[i])
-				KUNIT_ASSERT_EQ_MSG(test, got, -EFAULT,
-						    "read at %u", from);
-			else
-				KUNIT_ASSERT_TRUE_MSG(test, got > 0 &&
-						      got <= goods[i],
-						      "read at %u to %zu good bytes returned %zd",
-						      from, goods[i], got);
-			got = max_t(ssize_t, got, 0);
-			KUNIT_ASSERT_EQ(test, copy_from_user(t->buffer, to, got),
-					0UL);
-			KUNIT_ASSERT_EQ_MSG(test,
-					    memcmp(t->buffer, t->bytes + from,
-						   got),
-					    0, "read at %u to %zu good bytes",
-					    from, goods[i]);
+			store_test_read_good(test, from, goods[i], 60, false);
+			/* Near and far. */
+			for (more = 1; more < 60; more += 7)
+				store_test_read_good(test, from, goods[i],
+						     goods[i] + more, true);
 		}
 	}
 	store_test_check(test);
