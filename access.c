@@ -288,7 +288,12 @@ static bool scull_tty_is_owned(struct tty_struct *tty, struct pid *session)
 	bool owned;
 
 	spin_lock_irqsave(&tty->ctrl.lock, flags);
-	owned = READ_ONCE(tty->count) && tty->ctrl.session == session;
+	/*
+	 * The count is written under locks that are not for us. Who sees it late
+	 * keeps a private device until the next sweep.
+	 */
+	owned = data_race(READ_ONCE(tty->count)) &&
+		tty->ctrl.session == session;
 	spin_unlock_irqrestore(&tty->ctrl.lock, flags);
 	return owned;
 }
