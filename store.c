@@ -137,7 +137,8 @@ static u64 scull_store_offset(const struct scull_store *store,
 static bool scull_store_interrupted(void)
 {
 	cond_resched();
-	return fatal_signal_pending(current);
+	/* Signals come by plain stores; who misses one sees it the next time. */
+	return data_race(fatal_signal_pending(current));
 }
 
 /*
