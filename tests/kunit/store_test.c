@@ -903,7 +903,6 @@ static void store_test_fault_write(struct kunit *test)
 	}
 }
 
-/* Reads into memory that ends: from data and from holes. */
 /* Reads @count bytes at @from to where there is room for @good only. */
 static void store_test_read_good(struct kunit *test, unsigned int from,
 				 size_t good, size_t count, bool user)
@@ -932,6 +931,7 @@ static void store_test_read_good(struct kunit *test, unsigned int from,
 			    good);
 }
 
+/* Reads into memory that ends: from data and from holes. */
 static void store_test_fault_read(struct kunit *test)
 {
 	const struct store_pair pair = { 20, 2 };
