@@ -10,7 +10,7 @@ sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.c)
 
-.PHONY: all module kunit bench-limit demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
+.PHONY: all module kunit bench-limit demo check check-all matrix coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
 
 all: module
 
@@ -57,7 +57,7 @@ bench-limit: headers
 
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT ROWS NEXT
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
@@ -70,6 +70,9 @@ check:
 
 check-all:
 	tests/check-all
+
+matrix:
+	tests/matrix
 
 coverage:
 	tests/coverage
@@ -120,6 +123,9 @@ help:
 	@echo '  JOBS=N             with so many processors emulated at a time'
 	@echo '  CPUS=N             as many in each machine whose tests do not say'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
+	@echo 'make matrix        on every kernel and architecture; tests/matrix --help tells more'
+	@echo '  QUICK=1            what CI runs of it'
+	@echo '  NEXT=dir           on the kernel built there too'
 	@echo 'make soak          fuzzers and stress, MINUTES=30, on KERNEL=debug'
 	@echo 'make trinity       a fuzzer of all system calls, MINUTES=5, on KERNEL=debug'
 	@echo 'make coverage      which lines of the module the tests reach'
