@@ -287,14 +287,14 @@ static bool scull_tty_is_owned(struct tty_struct *tty, struct pid *session)
 	unsigned long flags;
 	bool owned;
 
-	spin_lock_irqsave(&tty->ctrl.lock, flags);
+	spin_lock_irqsave(scull_tty_lock(tty), flags);
 	/*
 	 * The count is written under locks that are not for us. Who sees it late
 	 * keeps a private device until the next sweep.
 	 */
 	owned = data_race(READ_ONCE(tty->count)) &&
-		tty->ctrl.session == session;
-	spin_unlock_irqrestore(&tty->ctrl.lock, flags);
+		scull_tty_session(tty) == session;
+	spin_unlock_irqrestore(scull_tty_lock(tty), flags);
 	return owned;
 }
 

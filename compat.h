@@ -2,7 +2,8 @@
 /*
  * Where kernel versions differ. The rest of the driver is written for the
  * newest kernel; each entry here names the version that made the difference
- * and gives older kernels the new name.
+ * and gives older kernels the new name, or both of them a name of ours where
+ * that cannot be done.
  */
 #ifndef _SCULL_COMPAT_H
 #define _SCULL_COMPAT_H
@@ -11,6 +12,49 @@
 
 #define SCULL_KERNEL_BEFORE(major, minor)				\
 	(KERNEL_VERSION(major, minor, 0) > LINUX_VERSION_CODE)
+
+/* 5.14: what a terminal knows of its session is in a struct of its own. */
+#if SCULL_KERNEL_BEFORE(5, 14)
+#define scull_tty_lock(tty) (&(tty)->ctrl_lock)
+#define scull_tty_session(tty) ((tty)->session)
+#else
+#define scull_tty_lock(tty) (&(tty)->ctrl.lock)
+#define scull_tty_session(tty) ((tty)->ctrl.session)
+#endif
+
+/*
+ * 6.0: an iterator over one buffer of user space needs no array. The array that
+ * older ones need lives as long as the block that makes the iterator.
+ */
+#if SCULL_KERNEL_BEFORE(6, 0)
+#include <linux/uio.h>
+
+static inline void scull_iov_iter_ubuf(struct iov_iter *iter,
+				       unsigned int direction,
+				       struct iovec *array, void __user *buf,
+				       size_t count)
+{
+	array->iov_base = buf;
+	array->iov_len = count;
+	iov_iter_init(iter, direction, array, 1, count);
+}
+
+#define iov_iter_ubuf(iter, direction, buf, count)			\
+	scull_iov_iter_ubuf(iter, direction, &(struct iovec) { }, buf, count)
+#endif
+
+/*
+ * 6.2: the directions of an iterator have names of their own. The stable
+ * updates of older kernels brought them there, too.
+ */
+#if SCULL_KERNEL_BEFORE(6, 2)
+#include <linux/uio.h>
+
+#ifndef ITER_DEST
+#define ITER_DEST READ
+#define ITER_SOURCE WRITE
+#endif
+#endif
 
 /* 6.4: class_create() no longer takes the module. */
 #if SCULL_KERNEL_BEFORE(6, 4)
