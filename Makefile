@@ -11,6 +11,7 @@ tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.c)
 
 .PHONY: all module kunit bench-limit demo check check-all matrix coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
+.PHONY: all module kunit bench-limit tree deb check-package demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
 
 all: module
 
@@ -55,6 +56,39 @@ bench-limit: headers
 	ln -sf $(foreach file,$(tests/bench_limit),"$(CURDIR)/$(file)") "$(KLIMIT)"
 	+$(MAKE) -C $(KDIR) M="$(KLIMIT)" $(compiler) modules
 
+# The driver as a part of the kernel whose source is in KDIR: a copy of what
+# kbuild reads, and a line in two files of that tree. What is there already is
+# not touched, so that nothing is compiled again for it.
+tree: char := $(KDIR)/drivers/char
+tree:
+	@test -e "$(char)/mem.c" || { \
+		echo "$(KDIR) is no kernel source tree: it has no drivers/char/mem.c." >&2; \
+		echo "Headers are not enough; make tree KDIR=dir takes a whole source." >&2; \
+		exit 1; }
+ifdef UNDO
+	rm -rf "$(char)/scull"
+	sed -i '\,drivers/char/scull/,d' "$(char)/Kconfig"
+	sed -i '/+= scull\//d' "$(char)/Makefile"
+else
+	mkdir -p "$(char)/scull/tests/kunit"
+	for file in Kconfig $(sources) $(tests/kunit); do \
+		cmp -s "$$file" "$(char)/scull/$$file" || cp "$$file" "$(char)/scull/$$file" || exit; \
+	done
+	grep -q 'drivers/char/scull/' "$(char)/Kconfig" || \
+		sed -i '/^endmenu/i source "drivers/char/scull/Kconfig"' "$(char)/Kconfig"
+	grep -q '+= scull/' "$(char)/Makefile" || \
+		echo 'obj-y				+= scull/' >>"$(char)/Makefile"
+endif
+
+# In a copy, for dpkg-buildpackage leaves its traces in what it builds.
+deb:
+	tests/need dpkg-dev:dpkg-buildpackage debhelper dh-dkms
+	rm -rf build/deb
+	mkdir -p build/deb/scull
+	cp -R Makefile README.md dkms.conf scull_load scull_unload $(sources) debian build/deb/scull
+	cd build/deb/scull && dpkg-buildpackage -b -us -uc
+	mv build/deb/scull-dkms_*.deb build
+
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
 export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT ROWS NEXT
@@ -73,6 +107,9 @@ check-all:
 
 matrix:
 	tests/matrix
+check-package: KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
+check-package:
+	tests/package
 
 coverage:
 	tests/coverage
@@ -113,6 +150,8 @@ help:
 	@echo 'make               build scull.ko against the running kernel'
 	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
 	@echo 'make kunit         build the KUnit tests too, for a kernel that has KUnit'
+	@echo 'make tree KDIR=dir put the driver into the kernel source in dir (UNDO=1: out of it)'
+	@echo 'make deb           build the Debian package scull-dkms into build/'
 	@echo 'make demo          show scull at work, in a virtual machine'
 	@echo 'make vm            open a shell in that machine, scull loaded'
 	@echo 'make check         run all tests in it'
@@ -122,6 +161,7 @@ help:
 	@echo '  HOST=1             on this machine itself'
 	@echo '  JOBS=N             with so many processors emulated at a time'
 	@echo '  CPUS=N             as many in each machine whose tests do not say'
+	@echo 'make check-package install and remove that package beside two kernels, in a chroot'
 	@echo 'make check-all     the same, and on kernels with debugging aids'
 	@echo 'make matrix        on every kernel and architecture; tests/matrix --help tells more'
 	@echo '  QUICK=1            what CI runs of it'
