@@ -69,6 +69,12 @@ int run_tests(int argc, char **argv, const char *subject,
 void skip(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 
+/*
+ * Where the driver is built into the kernel, nobody can load or unload it: skips
+ * the case, or all of them if called before run_tests().
+ */
+void needs_module(void);
+
 /* A line of TAP diagnostics. */
 void diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -117,6 +123,8 @@ void bytes_at(const char *file, int line, const void *buf, size_t len,
 /* --- devices --- */
 
 int scull_major(void);
+/* Is the driver a part of the kernel? */
+bool scull_is_builtin(void);
 int scull_first_minor(void);
 int scull_nr_devs(void);
 /* A module parameter as the kernel shows it, or @otherwise. */

@@ -867,6 +867,7 @@ static const char *module_path(void)
 {
 	const char *path = getenv("SCULL_MODULE");
 
+	needs_module();
 	return path ? path : "./scull.ko";
 }
 

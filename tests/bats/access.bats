@@ -173,6 +173,7 @@ on_terminal() {
 }
 
 @test "unloading frees the devices of sessions that are still there" {
+	needs_unload
 	needs script
 	slab() {
 		awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo

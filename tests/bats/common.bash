@@ -10,8 +10,17 @@ root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 cd "$root" || exit 1
 PATH=$PATH:/usr/sbin:/sbin
 
-# The file to load, by an absolute path: some tests change directory.
+# Only what was loaded has a state. Another author's module is none of ours.
+is_builtin() {
+	[ -z "${SCULL_MODULE:-}" ] && [ -d /sys/module/scull ] && [ ! -e /sys/module/scull/initstate ]
+}
+
+# The file to load, by an absolute path: some tests change directory. For modinfo
+# a driver that is built in has its name only.
 ko=$(readlink -f "${SCULL_MODULE:-./scull.ko}")
+if is_builtin; then
+	ko=scull
+fi
 
 module_name() {
 	local name=scull
@@ -33,17 +42,40 @@ region() {
 	awk -v name="$1" '/^Block/ { exit } $2 == name { print $1; exit }' /proc/devices
 }
 
+# A driver that is built in is there from the boot on, with the parameters it got
+# there: what unloads it or gives it others is skipped.
+needs_unload() {
+	if is_builtin; then
+		skip "the driver is built in"
+	fi
+}
+
 unloaded() {
+	needs_unload
 	if is_loaded; then
 		./scull_unload
 	fi
 }
 
+# emptied: the devices hold nothing, and what ioctl can change is as at the boot
+emptied() {
+	local device
+	"$(program ioctltest)" /dev/scull0 SCULL_IOCRESET >/dev/null
+	for device in /dev/scull[0-9]*; do
+		: >"$device"
+	done
+}
+
 # fresh [PARAM=VALUE ...]: the module, loaded anew with these parameters
 # shellcheck disable=SC2120 # the tests give it some
 fresh() {
-	unloaded
-	./scull_load "$@"
+	if is_builtin && [ $# -eq 0 ]; then
+		./scull_load 2>/dev/null
+		emptied
+	else
+		unloaded
+		./scull_load "$@"
+	fi
 }
 
 # as_found: the module with its defaults, where modules can be loaded at all

@@ -125,6 +125,7 @@ shape() {
 }
 
 @test "the maps go with the module" {
+	needs_unload
 	fresh
 	[ -e /proc/scullmem ]
 	[ -e /proc/scullseq ]

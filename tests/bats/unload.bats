@@ -15,6 +15,7 @@ setup() {
 	needs_module
 	tmp=$BATS_TEST_TMPDIR
 	holder=
+	needs_unload
 	fresh
 }
 
