@@ -43,7 +43,7 @@ at_boot() {
 @test "a parameter out of range there leaves the default, and the log says so" {
 	at_boot scull_qset=0
 	same 1000 "$(parameter scull_qset)"
-	dmesg | grep "scull: parameter scull_qset: '0' is not a number from 1 to 65536"
+	dmesg | grep "scull: parameter scull\.scull_qset: '0' is not a number from 1 to 65536"
 }
 
 @test "with scull_p_fifo=1 there, the pipes keep fifo(7)'s rules" {
