@@ -47,6 +47,6 @@ signed() {
 	same "scull test" "$(modinfo -F signer "$tmp/scull.ko")"
 	SCULL_MODULE=$tmp/scull.ko run -1 ./scull_load
 	output_has "the kernel wants modules signed with a key that it knows, and refuses"
-	output_has "Required key not available"
+	output_has "module with unavailable key is rejected"
 	run ! is_loaded
 }
