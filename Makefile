@@ -10,8 +10,9 @@ sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.c)
 
-.PHONY: all module kunit bench-limit demo check check-all matrix coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
-.PHONY: all module kunit bench-limit tree deb check-package demo check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint clean help
+.PHONY: all module kunit bench-limit tree deb lint clean help
+.PHONY: demo vm check check-all check-package matrix coverage mutants soak trinity
+.PHONY: bench bench-count bench-compare bench-baseline profile
 
 all: module
 
@@ -107,6 +108,7 @@ check-all:
 
 matrix:
 	tests/matrix
+
 check-package: KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
 check-package:
 	tests/package
@@ -149,6 +151,7 @@ clean:
 help:
 	@echo 'make               build scull.ko against the running kernel'
 	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
+	@echo '  ARCH= CROSS_COMPILE=  for another architecture, as kbuild has them'
 	@echo 'make kunit         build the KUnit tests too, for a kernel that has KUnit'
 	@echo 'make tree KDIR=dir put the driver into the kernel source in dir (UNDO=1: out of it)'
 	@echo 'make deb           build the Debian package scull-dkms into build/'
@@ -157,6 +160,7 @@ help:
 	@echo 'make check         run all tests in it'
 	@echo '  TESTS=name         only this one, or several'
 	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
+	@echo '                     of another architecture: stock@arm64 @i386 @s390x'
 	@echo '  MODULE=path.ko     judge this module in place of ours'
 	@echo '  HOST=1             on this machine itself'
 	@echo '  JOBS=N             with so many processors emulated at a time'

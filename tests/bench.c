@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#ifdef __x86_64__
 #include <x86intrin.h>
+#endif
 
 #include "bench_limit/limit.h"
 
@@ -49,12 +51,21 @@ static const struct {
  * Under an emulator whose clock is driven by instructions, the time stamp
  * counter counts them.
  */
+static uint64_t instructions(void)
+{
+#ifdef __x86_64__
+	return __rdtsc();
+#else
+	errx(1, "instructions can be counted on x86-64 only");
+#endif
+}
+
 uint64_t ticks(void)
 {
 	struct timespec ts;
 
 	if (bench.counted)
-		return __rdtsc();
+		return instructions();
 	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }

@@ -744,7 +744,7 @@ START_TEST(two_hundred_terminals)
 	expect(in_proc() == TERMINALS, "/proc/scullmem lists %d of %d",
 	       in_proc(), TERMINALS);
 	expect(full - before >= TERMINALS * EACH,
-	       "%lld bytes of slab for %ld", full - before, TERMINALS * EACH);
+	       "%lld bytes of slab for %lld", full - before, TERMINALS * EACH);
 	for (i = 0; i < TERMINALS; i++) {
 		if (i % 2)
 			dismiss(&a[i]);

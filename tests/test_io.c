@@ -223,7 +223,7 @@ START_TEST(nothing_to_do)
 
 	expect_ret(read(fd, &byte, 0), 0);
 	expect_ret(read(fd, &byte, 1), 0);
-	expect_ret(pread(fd, &byte, 1, 1L << 40), 0);
+	expect_ret(pread(fd, &byte, 1, 1LL << 40), 0);
 	expect_ret(write(fd, &byte, 0), 0);
 	expect_ret(pwrite(fd, &byte, 0, 10000), 0);
 	expect_ret(lseek(fd, 0, SEEK_END), 0);

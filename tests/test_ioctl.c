@@ -45,7 +45,7 @@ static void start_helper(void)
 	dir = dirname(path);
 	sys(chdir(dir));
 	if (access("./" HELPER, X_OK))
-		skip("there is no " HELPER ": the C compiler makes no 32-bit programs (gcc-multilib)");
+		skip("there is no " HELPER ": the C compiler makes no 32-bit programs for this architecture");
 	sys(pipe(in));
 	sys(pipe(out));
 	dev = dev_open(0, O_RDWR);

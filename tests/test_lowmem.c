@@ -86,7 +86,7 @@ static void fill_it_up(void *quantum)
 	wait_until(mem("MemAvailable") > before - 24 * 1024, 30,
 		   "MemAvailable: %lld KiB before, %lld after the trim",
 		   before, mem("MemAvailable"));
-	diag("%zu MiB fitted", size / MiB);
+	diag("%lld MiB fitted", size / MiB);
 	expect_ret(oom_calls(), calls);
 	/* And it works as before. */
 	expect_ret(pwrite(fd, buf, BLOCK, 0), BLOCK);

@@ -23,7 +23,7 @@ static void make_group(void)
 
 	if (why)
 		skip("%s", why);
-	snprintf(limit, sizeof(limit), "%ld", LIMIT);
+	snprintf(limit, sizeof(limit), "%lld", LIMIT);
 	expect(memcg_limit(GROUP, limit), "limit of %s: %s", limit,
 	       strerror(errno));
 }
@@ -154,7 +154,7 @@ START_TEST(sets)
 
 	if (sizeof(long) < 8)
 		skip("the numbers are those of 64 bits");
-	expect(job->err == ENOMEM, "200 sets of 512 KiB fit into %ld MiB",
+	expect(job->err == ENOMEM, "200 sets of 512 KiB fit into %lld MiB",
 	       LIMIT / MiB);
 	expect(job->writes < 40, "%zu sets fit", job->writes);
 	expect_given_back();
@@ -169,7 +169,7 @@ START_TEST(nodes)
 	if (sizeof(long) < 8)
 		skip("the numbers are those of 64 bits");
 	expect(job->err == ENOMEM,
-	       "100000 sparse bytes took %lld bytes of a group of %ld MiB",
+	       "100000 sparse bytes took %lld bytes of a group of %lld MiB",
 	       job->used, LIMIT / MiB);
 	expect_given_back();
 }

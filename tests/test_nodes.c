@@ -73,7 +73,7 @@ START_TEST(numbers)
 		char path[96];
 		FILE *f;
 
-		snprintf(path, sizeof(path), "/sys/class/scull/%s/dev", names[i]);
+		snprintf(path, sizeof(path), "/sys/class/scull/%.31s/dev", names[i]);
 		f = fopen(path, "r");
 		expect(f, "%s: %s", path, strerror(errno));
 		expect(fscanf(f, "%d:%d", &major, &minor) == 2,
@@ -102,7 +102,7 @@ START_TEST(nodes)
 		char path[64];
 		struct stat st;
 
-		snprintf(path, sizeof(path), "/dev/%s", names[i]);
+		snprintf(path, sizeof(path), "/dev/%.31s", names[i]);
 		expect(!stat(path, &st), "%s: %s", path, strerror(errno));
 		expect(S_ISCHR(st.st_mode), "%s has mode 0%o", path, st.st_mode);
 		expect(st.st_rdev == makedev(scull_major(),

@@ -681,7 +681,7 @@ static void poll_it(void *arg)
 	struct pollfd f = { p->fd, p->events };
 
 	close(p->unwanted);
-	expect_ret(syscall(SYS_poll, &f, 1, -1), 1);
+	expect_ret(syscall(SYS_ppoll, &f, 1, NULL, NULL, 0), 1);
 	p->got = f.revents;
 }
 
@@ -695,7 +695,7 @@ START_TEST(poll_waits)
 	get_both(&in, &out);
 	*p = (struct polling){ out, in, POLLIN };
 	pid = spawn(poll_it, p);
-	wait_asleep(pid, SYS_poll);
+	wait_asleep(pid, SYS_ppoll);
 	close(in);
 	expect_ret(join_within(pid, 30), 0);
 	expect_ret(p->got, POLLHUP);
@@ -705,7 +705,7 @@ START_TEST(poll_waits)
 	expect_ret(write(in, buf, CAPACITY), CAPACITY);
 	*p = (struct polling){ in, out, POLLOUT };
 	pid = spawn(poll_it, p);
-	wait_asleep(pid, SYS_poll);
+	wait_asleep(pid, SYS_ppoll);
 	close(out);
 	expect_ret(join_within(pid, 30), 0);
 	expect_ret(p->got, POLLERR);
@@ -754,7 +754,7 @@ static void wait_exclusively(void *arg)
 
 	close(p->unwanted);
 	sys(epoll_ctl(ep, EPOLL_CTL_ADD, p->fd, &ev));
-	expect_ret(epoll_wait(ep, &ev, 1, -1), 1);
+	expect_ret(epoll_pwait(ep, &ev, 1, -1, NULL), 1);
 	p->got = ev.events;
 }
 
@@ -776,7 +776,7 @@ START_TEST(exclusive_end)
 				side ? EPOLLOUT : EPOLLIN,
 			};
 			pids[i] = spawn(wait_exclusively, &p[i]);
-			wait_asleep(pids[i], SYS_epoll_wait);
+			wait_asleep(pids[i], SYS_epoll_pwait);
 		}
 		close(side ? out : in);
 		for (i = 0; i < 4; i++) {

@@ -86,15 +86,9 @@ END_TEST
 struct wait {
 	int fd;
 	short events;
-	int how;		/* SYS_poll, SYS_select, SYS_epoll_wait */
+	int how;		/* SYS_ppoll, SYS_pselect6, SYS_epoll_pwait */
 	int got;
 };
-
-static long number(int how)
-{
-	/* What the C library makes of poll and its like. */
-	return how == SYS_select ? SYS_pselect6 : how;
-}
 
 static void wait_for(void *arg)
 {
@@ -106,11 +100,11 @@ static void wait_for(void *arg)
 	int ep;
 
 	switch (w->how) {
-	case SYS_poll:
-		expect_ret(syscall(SYS_poll, &p, 1, -1), 1);
+	case SYS_ppoll:
+		expect_ret(syscall(SYS_ppoll, &p, 1, NULL, NULL, 0), 1);
 		w->got = p.revents;
 		break;
-	case SYS_select:
+	case SYS_pselect6:
 		FD_ZERO(&set);
 		FD_SET(w->fd, &set);
 		expect_ret(syscall(SYS_pselect6, w->fd + 1, reads ? &set : NULL,
@@ -120,7 +114,7 @@ static void wait_for(void *arg)
 	default:
 		ep = sys(epoll_create1(0));
 		sys(epoll_ctl(ep, EPOLL_CTL_ADD, w->fd, &ev));
-		expect_ret(syscall(SYS_epoll_wait, ep, &ev, 1, -1), 1);
+		expect_ret(syscall(SYS_epoll_pwait, ep, &ev, 1, -1, NULL, 0), 1);
 		w->got = ev.events;
 	}
 }
@@ -133,7 +127,7 @@ START_TEST(waits_for_data)
 
 	*w = (struct wait){ fd, POLLIN, _i };
 	pid = spawn(wait_for, w);
-	wait_asleep(pid, number(_i));
+	wait_asleep(pid, _i);
 	expect_ret(write(fd, "x", 1), 1);
 	expect_ret(join_within(pid, 30), 0);
 	expect_ret(w->got, POLLIN);
@@ -149,10 +143,10 @@ START_TEST(waits_for_room)
 	expect_ret(write(fd, buf, CAPACITY), CAPACITY);
 	*w = (struct wait){ fd, POLLOUT, _i };
 	pid = spawn(wait_for, w);
-	wait_asleep(pid, number(_i));
+	wait_asleep(pid, _i);
 	expect_ret(read(fd, buf, PIPE_BUF - 1), PIPE_BUF - 1);
 	nap_ms(20);
-	expect(asleep_in(pid, number(_i)), "less than PIPE_BUF ended the wait");
+	expect(asleep_in(pid, _i), "less than PIPE_BUF ended the wait");
 	expect_ret(read(fd, buf, 1), 1);
 	expect_ret(join_within(pid, 30), 0);
 	expect_ret(w->got, POLLOUT);
@@ -173,9 +167,9 @@ START_TEST(all_are_told)
 
 	for (i = 0; i < 10; i++) {
 		w[i] = (struct wait){ fd, POLLIN,
-				      i % 2 ? SYS_poll : SYS_epoll_wait };
+				      i % 2 ? SYS_ppoll : SYS_epoll_pwait };
 		pids[i] = spawn(wait_for, &w[i]);
-		wait_asleep(pids[i], number(w[i].how));
+		wait_asleep(pids[i], w[i].how);
 	}
 	reader = spawn(read_one, &fd);
 	wait_asleep(reader, SYS_read);
@@ -288,7 +282,7 @@ static void wait_exclusively(void *arg)
 	struct epoll_event ev;
 	int fd = *(int *)arg, ep = edge(fd, EPOLLIN | EPOLLEXCLUSIVE);
 
-	expect_ret(epoll_wait(ep, &ev, 1, -1), 1);
+	expect_ret(epoll_pwait(ep, &ev, 1, -1, NULL), 1);
 	expect_ret(read(fd, buf, 1), 1);
 }
 
@@ -300,7 +294,7 @@ START_TEST(exclusive)
 
 	for (i = 0; i < 4; i++) {
 		pids[i] = spawn(wait_exclusively, &fd);
-		wait_asleep(pids[i], SYS_epoll_wait);
+		wait_asleep(pids[i], SYS_epoll_pwait);
 	}
 	for (; left; left--) {
 		int status;
@@ -620,12 +614,12 @@ static const struct test tests[] = {
 	{ &levels, "what poll, select and epoll say, capacity 100", 100 },
 	{ &levels, "what poll, select and epoll say, capacity 4096", 4096 },
 	{ &levels, "what poll, select and epoll say, capacity 10000", 10000 },
-	{ &waits_for_data, "poll waits for data", SYS_poll },
-	{ &waits_for_data, "select waits for data", SYS_select },
-	{ &waits_for_data, "epoll waits for data", SYS_epoll_wait },
-	{ &waits_for_room, "poll waits for room for the unit", SYS_poll },
-	{ &waits_for_room, "select waits for room for the unit", SYS_select },
-	{ &waits_for_room, "epoll waits for room for the unit", SYS_epoll_wait },
+	{ &waits_for_data, "poll waits for data", SYS_ppoll },
+	{ &waits_for_data, "select waits for data", SYS_pselect6 },
+	{ &waits_for_data, "epoll waits for data", SYS_epoll_pwait },
+	{ &waits_for_room, "poll waits for room for the unit", SYS_ppoll },
+	{ &waits_for_room, "select waits for room for the unit", SYS_pselect6 },
+	{ &waits_for_room, "epoll waits for room for the unit", SYS_epoll_pwait },
 	{ &all_are_told, "all who poll are told, and a reader too" },
 	{ &time_passes, "poll ends in time" },
 	{ &edges_of_writes, "EPOLLET: every write is told" },
