@@ -29,7 +29,10 @@ endif
 compiler = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' "$(KDIR)/.config"),CC=clang)
 
 module kunit: headers
-	+$(MAKE) -C $(KDIR) M="$(KMOD)" $(compiler) CONFIG_SCULL=m $(tests) modules
+	+$(MAKE) -C $(KDIR) M="$(KMOD)" $(compiler) CONFIG_SCULL=m $(debug) $(tests) modules
+
+# DEBUG=1: pr_debug() prints from the start.
+debug = $(if $(filter-out 0,$(DEBUG)),CONFIG_SCULL_DEBUG=y)
 
 # What kunit builds beside it is a module, also for a kernel that has KUnit
 # built in, and nothing for a kernel without; kbuild knows which it is.
@@ -152,6 +155,7 @@ help:
 	@echo 'make               build scull.ko against the running kernel'
 	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
 	@echo '  ARCH= CROSS_COMPILE=  for another architecture, as kbuild has them'
+	@echo 'make DEBUG=1       build it with its debug messages on'
 	@echo 'make kunit         build the KUnit tests too, for a kernel that has KUnit'
 	@echo 'make tree KDIR=dir put the driver into the kernel source in dir (UNDO=1: out of it)'
 	@echo 'make deb           build the Debian package scull-dkms into build/'

@@ -5,6 +5,8 @@
  * share one, through fork(), dup() or a socket, are one opener until the last of
  * them has closed it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/cred.h>
@@ -12,6 +14,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
+#include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -105,6 +108,7 @@ static void scull_guarded_hand_on(struct scull_guarded *guarded)
 		if (!scull_guarded_admit(guarded, opener))
 			continue;
 		list_del_init(&opener->link);
+		scull_count(&guarded->dev.minor->stats->wakeups);
 		complete(&opener->admitted);
 	}
 }
@@ -136,6 +140,8 @@ static int scull_guarded_wait(struct scull_guarded *guarded,
 	if (admitted)
 		return 0;
 
+	pr_debug("%s: an open waits\n", guarded->dev.minor->name);
+	scull_count(&guarded->dev.minor->stats->sleeps);
 	err = wait_for_completion_interruptible(&opener->admitted);
 	if (!err)
 		return 0;
@@ -192,7 +198,7 @@ static int scull_guarded_open(struct inode *inode, struct file *file)
 static int scull_guarded_release(struct inode *inode, struct file *file)
 {
 	scull_guarded_leave(file->private_data);
-	return 0;
+	return scull_release(inode, file);
 }
 
 /* private_data is what scull_guarded_create() made. */
@@ -215,26 +221,47 @@ const struct file_operations scull_guarded_fops = {
 };
 
 /**
+ * scull_guarded_state - tell who has a device and who waits for it
+ * @device:	the device
+ * @state:	where @owner and @waiters are stored
+ *
+ * Return: 0.
+ */
+int scull_guarded_state(void *device, struct scull_state *state)
+{
+	struct scull_guarded *guarded = device;
+	struct scull_opener *opener;
+
+	state->waiters = 0;
+	spin_lock(&guarded->lock);
+	state->owner = guarded->opens ? guarded->owner : INVALID_UID;
+	list_for_each_entry(opener, &guarded->waiters, link)
+		state->waiters++;
+	spin_unlock(&guarded->lock);
+	return 0;
+}
+
+/**
  * scull_guarded_create - make a device with the policy of its type
- * @type:	its row of the device table
+ * @minor:	its entry
  *
  * May sleep.
  *
  * Return: the device or an ERR_PTR().
  */
-void *scull_guarded_create(const struct scull_type *type)
+void *scull_guarded_create(const struct scull_minor *minor)
 {
 	struct scull_guarded *guarded = kzalloc(sizeof(*guarded), GFP_KERNEL);
 	int err;
 
 	if (!guarded)
 		return ERR_PTR(-ENOMEM);
-	err = scull_dev_init(&guarded->dev);
+	err = scull_dev_init(&guarded->dev, minor);
 	if (err) {
 		kfree(guarded);
 		return ERR_PTR(err);
 	}
-	guarded->policy = type->policy;
+	guarded->policy = minor->type->policy;
 	spin_lock_init(&guarded->lock);
 	INIT_LIST_HEAD(&guarded->waiters);
 	return guarded;
@@ -300,23 +327,27 @@ static bool scull_tty_is_owned(struct tty_struct *tty, struct pid *session)
 
 static void scull_private_free(struct scull_private *private)
 {
+	pr_debug("%s: private device %lu ends\n", private->dev.minor->name,
+		 private->id);
 	scull_dev_exit(&private->dev);
 	put_pid(private->session);
 	tty_kref_put(private->tty);
 	kfree(private);
 }
 
-static struct scull_private *scull_private_new(struct tty_struct *tty,
+static struct scull_private *scull_private_new(struct scull_privates *privates,
+					       struct tty_struct *tty,
 					       struct pid *session)
 {
 	struct scull_private *private = kzalloc(sizeof(*private), SCULL_GFP);
 
 	if (!private)
 		return NULL;
-	if (scull_dev_init(&private->dev)) {
+	if (scull_dev_init(&private->dev, privates->none.minor)) {
 		kfree(private);
 		return NULL;
 	}
+	private->home = privates;
 	private->tty = tty_kref_get(tty);
 	private->session = get_pid(session);
 	return private;
@@ -374,12 +405,13 @@ static struct scull_private *scull_private_find(struct scull_privates *privates,
 		if (private->tty == tty && private->session == session)
 			return private;
 
-	private = scull_private_new(tty, session);
+	private = scull_private_new(privates, tty, session);
 	if (!private)
 		return ERR_PTR(-ENOMEM);
-	private->home = privates;
 	private->id = ++privates->last_id;
 	list_add_tail(&private->link, &privates->list);
+	pr_debug("%s: private device %lu begins\n", privates->none.minor->name,
+		 private->id);
 	return private;
 }
 
@@ -455,7 +487,10 @@ static int scull_private_open(struct inode *inode, struct file *file)
 
 static int scull_private_release(struct inode *inode, struct file *file)
 {
-	scull_private_leave(file->private_data);
+	struct scull_private *private = file->private_data;
+
+	scull_count(&private->dev.minor->stats->closes);
+	scull_private_leave(private);
 	return 0;
 }
 
@@ -528,21 +563,44 @@ void scull_privates_put(void *device, struct scull_dev *dev)
 }
 
 /**
+ * scull_privates_state - tell how many private devices there are
+ * @device:	what scull_privates_create() made
+ * @state:	where @devices is stored
+ *
+ * May sleep.
+ *
+ * Return: 0, or -EINTR if the caller was killed while he waited.
+ */
+int scull_privates_state(void *device, struct scull_state *state)
+{
+	struct scull_privates *privates = device;
+	struct scull_private *private;
+
+	if (mutex_lock_killable(&privates->lock))
+		return -EINTR;
+	state->devices = 0;
+	list_for_each_entry(private, &privates->list, link)
+		state->devices++;
+	mutex_unlock(&privates->lock);
+	return 0;
+}
+
+/**
  * scull_privates_create - make scullpriv, without any private device
- * @type:	its row of the device table
+ * @minor:	its entry
  *
  * May sleep.
  *
  * Return: the device or an ERR_PTR().
  */
-void *scull_privates_create(const struct scull_type *type)
+void *scull_privates_create(const struct scull_minor *minor)
 {
 	struct scull_privates *privates = kzalloc(sizeof(*privates), GFP_KERNEL);
 	int err;
 
 	if (!privates)
 		return ERR_PTR(-ENOMEM);
-	err = scull_dev_init(&privates->none);
+	err = scull_dev_init(&privates->none, minor);
 	if (err) {
 		kfree(privates);
 		return ERR_PTR(err);

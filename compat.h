@@ -56,17 +56,11 @@ static inline void scull_iov_iter_ubuf(struct iov_iter *iter,
 #endif
 #endif
 
-/* 6.4: class_create() no longer takes the module. */
+/* 6.4: a class and its attributes are constant to what shows and stores them. */
 #if SCULL_KERNEL_BEFORE(6, 4)
-#include <linux/device.h>
-
-static inline struct class *scull_class_create(const char *name)
-{
-	return class_create(THIS_MODULE, name);
-}
-
-#undef class_create
-#define class_create(name) scull_class_create(name)
+#define scull_const_class
+#else
+#define scull_const_class const
 #endif
 
 /* 6.5: a device without a page cache is spliced from by copying. */

@@ -11,8 +11,11 @@
 #include <linux/gfp.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
+
+#include "stats.h"
 
 /*
  * For what the devices hold. No process owns it, so killing one frees none of
@@ -36,8 +39,14 @@ struct scull_setting {
 	int max;
 };
 
+extern struct scull_setting scull_quantum;
+extern struct scull_setting scull_qset;
 extern struct scull_setting scull_p_buffer;
 extern struct scull_setting scull_p_fifo;
+
+int scull_tell(struct scull_setting *setting, int value);
+
+struct scull_minor;
 
 /**
  * struct scull_set - the quanta of one stretch of a store
@@ -66,6 +75,7 @@ struct scull_set {
  * @span:	bytes in a set, @quantum * @qset
  * @limit:	no byte is ever stored at or past this offset
  * @size:	one more than the highest offset ever written
+ * @quanta:	how many quanta are allocated
  *
  * The bytes of an allocated quantum from @size on are 0.
  *
@@ -81,6 +91,7 @@ struct scull_store {
 	u64 span;
 	loff_t limit;
 	loff_t size;
+	unsigned long quanta;
 };
 
 struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset);
@@ -101,13 +112,15 @@ loff_t scull_store_seek_hole(struct scull_store *store, loff_t pos);
  *		while bytes are copied, so whoever stalls a fault on his own
  *		memory stalls the device: every wait for it must be killable.
  * @store:	what the device holds; a trim puts an empty one in its place
+ * @minor:	the entry of the device, or of the one that this is a part of
  */
 struct scull_dev {
 	struct rw_semaphore lock;
 	struct scull_store *store;
+	const struct scull_minor *minor;
 };
 
-int scull_dev_init(struct scull_dev *dev);
+int scull_dev_init(struct scull_dev *dev, const struct scull_minor *minor);
 void scull_dev_exit(struct scull_dev *dev);
 int scull_dev_open(struct scull_dev *dev, struct file *file);
 struct scull_dev *scull_dev_get(void *device, unsigned long *id);
@@ -120,22 +133,56 @@ ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
 ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from);
 loff_t scull_llseek(struct file *file, loff_t offset, int whence);
+int scull_release(struct inode *inode, struct file *file);
 
 long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 struct scull_policy;
 
+/* What a kind of device has that others lack, and sysfs shows */
+#define SCULL_HAS_STORE		0x01	/* one store */
+#define SCULL_HAS_STORES	0x02	/* several, that come and go */
+#define SCULL_HAS_ENDS		0x04	/* for reading and for writing */
+#define SCULL_HAS_OWNER		0x08
+#define SCULL_HAS_SLEEPERS	0x10	/* calls that wait for other calls */
+
+/**
+ * struct scull_state - what a device says of itself, beside its stores
+ * @devices:	how many stores there are (SCULL_HAS_STORES)
+ * @capacity:	bytes that fit in (SCULL_HAS_ENDS, like the next three)
+ * @used:	bytes that are in
+ * @readers:	open files that may read
+ * @writers:	open files that may write
+ * @owner:	whose it is, INVALID_UID while nobody has it open
+ *		(SCULL_HAS_OWNER, like the next one)
+ * @waiters:	opens that wait for it
+ */
+struct scull_state {
+	unsigned int devices;
+	unsigned int capacity;
+	unsigned int used;
+	unsigned int readers;
+	unsigned int writers;
+	kuid_t owner;
+	unsigned int waiters;
+};
+
 /**
  * struct scull_type - a kind of device: a row of the device table
  * @name:	name of the nodes
+ * @kind:	what sysfs calls it
+ * @has:	what it has, SCULL_HAS_*
  * @count:	how many there are, numbered from 0; NULL for a single one whose
  *		name bears no number
  * @fops:	what an open file of such a device does; open() finds the device
- *		in the file's private_data
+ *		in the file's private_data, release() counts in @closes of the
+ *		device's counters
  * @policy:	who may open it, where @create asks for that
  * @create:	makes one device at load: the device or an ERR_PTR(); may sleep
  * @destroy:	takes it away when nobody can have it open any more; may sleep
+ * @state:	tells what @has promises, beside the stores: 0 or -EINTR; may
+ *		sleep, but not as long as a caller pleases. NULL if nothing
  * @get:	goes through the stores of a device, for who wants to look at
  *		them: holds the first whose id is not below *@id, and stores its
  *		id there, or NULL; may sleep. NULL for devices without a store
@@ -143,48 +190,75 @@ struct scull_policy;
  */
 struct scull_type {
 	const char *name;
+	const char *kind;
+	unsigned int has;
 	const int *count;
 	const struct file_operations *fops;
 	const struct scull_policy *policy;
-	void *(*create)(const struct scull_type *type);
+	void *(*create)(const struct scull_minor *minor);
 	void (*destroy)(void *device);
+	int (*state)(void *device, struct scull_state *state);
 	struct scull_dev *(*get)(void *device, unsigned long *id);
 	void (*put)(void *device, struct scull_dev *dev);
 };
 
+/* Bytes of a node's name, with the 0 at its end */
+#define SCULL_NAME_LEN 16
+
 /**
  * struct scull_minor - a device by its minor number, counted from scull_minor
+ * @stats:	its counters
  * @type:	its row of the device table
  * @number:	its number among its type
  * @name:	name of its node
  * @device:	what @type's create() made
+ *
+ * None of it changes while the device exists.
  */
 struct scull_minor {
+	struct scull_stats __percpu *stats;
 	const struct scull_type *type;
 	unsigned int number;
-	char name[16];
+	char name[SCULL_NAME_LEN];
 	void *device;
 };
 
 const struct scull_minor *scull_minor_at(unsigned int index);
+struct scull_dev *scull_minor_get(const struct scull_minor *minor,
+				  unsigned long *id);
+void scull_minor_put(const struct scull_minor *minor, struct scull_dev *dev);
 
 extern const struct file_operations scull_pipe_fops;
-void *scull_pipe_create(const struct scull_type *type);
+void *scull_pipe_create(const struct scull_minor *minor);
 void scull_pipe_destroy(void *device);
+int scull_pipe_state(void *device, struct scull_state *state);
 
 extern const struct scull_policy scull_single_policy;
 extern const struct scull_policy scull_uid_policy;
 extern const struct scull_policy scull_wuid_policy;
 extern const struct file_operations scull_guarded_fops;
-void *scull_guarded_create(const struct scull_type *type);
+void *scull_guarded_create(const struct scull_minor *minor);
+int scull_guarded_state(void *device, struct scull_state *state);
 
 extern const struct file_operations scull_privates_fops;
-void *scull_privates_create(const struct scull_type *type);
+void *scull_privates_create(const struct scull_minor *minor);
 void scull_privates_destroy(void *device);
+int scull_privates_state(void *device, struct scull_state *state);
 struct scull_dev *scull_privates_get(void *device, unsigned long *id);
 void scull_privates_put(void *device, struct scull_dev *dev);
 
 int scull_proc_init(void);
 void scull_proc_exit(void);
+
+extern const struct attribute_group *scull_sysfs_class_groups[];
+extern const struct attribute_group *scull_sysfs_device_groups[];
+
+#ifdef CONFIG_DEBUG_FS
+void scull_debugfs_init(void);
+void scull_debugfs_exit(void);
+#else
+static inline void scull_debugfs_init(void) { }
+static inline void scull_debugfs_exit(void) { }
+#endif
 
 #endif /* _SCULL_INTERNAL_H */

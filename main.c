@@ -14,6 +14,7 @@
 #include <linux/device.h>
 #include <linux/init.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
@@ -21,6 +22,7 @@
 #include "compat.h"
 #include "internal.h"
 #include "scull.h"
+#include "trace.h"
 
 /* Upper ends of ranges; all others come from the kernel. */
 #define SCULL_QSET_MAX		65536
@@ -55,14 +57,14 @@ static struct scull_setting scull_p_nr_devs = {
 	.max		= SCULL_COUNT_MAX,
 };
 
-static struct scull_setting scull_quantum = {
+struct scull_setting scull_quantum = {
 	.value		= SCULL_QUANTUM,
 	.initial	= SCULL_QUANTUM,
 	.min		= 1,
 	.max		= KMALLOC_MAX_SIZE,
 };
 
-static struct scull_setting scull_qset = {
+struct scull_setting scull_qset = {
 	.value		= SCULL_QSET,
 	.initial	= SCULL_QSET,
 	.min		= 1,
@@ -176,7 +178,14 @@ static int scull_change(struct scull_setting *setting, int value,
 	return seen;
 }
 
-static int scull_tell(struct scull_setting *setting, int value)
+/**
+ * scull_tell - give a setting a new value, if the caller may
+ * @setting:	one that changes under others
+ * @value:	the value
+ *
+ * Return: 0; -EPERM without CAP_SYS_ADMIN, -EINVAL for a value out of range.
+ */
+int scull_tell(struct scull_setting *setting, int value)
 {
 	int old = scull_change(setting, value, NULL);
 
@@ -294,13 +303,15 @@ static struct scull_store *scull_new_store(void)
 /**
  * scull_dev_init - give a bare device an empty store of the current settings
  * @dev:	the device
+ * @minor:	its entry
  *
  * May sleep.
  *
  * Return: 0 or -ENOMEM.
  */
-int scull_dev_init(struct scull_dev *dev)
+int scull_dev_init(struct scull_dev *dev, const struct scull_minor *minor)
 {
+	dev->minor = minor;
 	init_rwsem(&dev->lock);
 	dev->store = scull_new_store();
 	return dev->store ? 0 : -ENOMEM;
@@ -325,6 +336,7 @@ void scull_dev_exit(struct scull_dev *dev)
 static int scull_trim(struct scull_dev *dev)
 {
 	struct scull_store *store = scull_new_store();
+	u64 freed;
 	int err;
 
 	if (!store)
@@ -334,8 +346,14 @@ static int scull_trim(struct scull_dev *dev)
 		swap(dev->store, store);
 		up_write(&dev->lock);
 	}
+	freed = (u64)store->quanta * store->quantum;
 	scull_store_destroy(store);
-	return err;
+	if (err)
+		return err;
+	pr_debug("trim of %s: %llu bytes freed\n", dev->minor->name, freed);
+	trace_scull_trim(dev->minor, freed);
+	scull_count(&dev->minor->stats->trims);
+	return 0;
 }
 
 /* Whoever opens for writing only, or asks for it, starts with an empty device. */
@@ -376,6 +394,39 @@ static int scull_open(struct inode *inode, struct file *file)
 }
 
 /**
+ * scull_release - what closing a bare device does
+ * @inode:	ignored
+ * @file:	the open file, whose private_data is a struct scull_dev or begins with
+ *		one
+ *
+ * Return: 0.
+ */
+int scull_release(struct inode *inode, struct file *file)
+{
+	struct scull_dev *dev = file->private_data;
+
+	scull_count(&dev->minor->stats->closes);
+	return 0;
+}
+
+/*
+ * Ends a read of @count bytes at *@pos that gives @ret: moves *@pos past what was
+ * read. Outside the lock, for nobody shall wait for the bookkeeping.
+ */
+static __always_inline ssize_t scull_read_ends(const struct scull_dev *dev,
+					       loff_t *pos, size_t count,
+					       ssize_t ret)
+{
+	const struct scull_minor *minor = dev->minor;
+
+	trace_scull_read(minor, *pos, count, ret);
+	scull_count_transfer(minor->stats, &minor->stats->read, count, ret);
+	if (ret > 0)
+		*pos += ret;
+	return ret;
+}
+
+/**
  * scull_read - read from a bare device, for read() and pread()
  * @file:	the file
  * @buf:	where the bytes go
@@ -398,9 +449,7 @@ ssize_t scull_read(struct file *file, char __user *buf, size_t count,
 		return -EINTR;
 	ret = scull_store_read_user(dev->store, *pos, buf, count);
 	up_read(&dev->lock);
-	if (ret > 0)
-		*pos += ret;
-	return ret;
+	return scull_read_ends(dev, pos, count, ret);
 }
 
 /**
@@ -416,29 +465,32 @@ ssize_t scull_read(struct file *file, char __user *buf, size_t count,
 ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct scull_dev *dev = iocb->ki_filp->private_data;
+	size_t count = iov_iter_count(to);
 	ssize_t ret;
 
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		ret = down_read_trylock(&dev->lock) ? 0 : -EAGAIN;
 	else
 		ret = down_read_killable(&dev->lock);
-	if (ret)
-		return ret;
-	ret = scull_store_read(dev->store, iocb->ki_pos, to);
-	up_read(&dev->lock);
-	if (ret > 0)
-		iocb->ki_pos += ret;
-	return ret;
+	if (!ret) {
+		ret = scull_store_read(dev->store, iocb->ki_pos, to);
+		up_read(&dev->lock);
+	}
+	return scull_read_ends(dev, &iocb->ki_pos, count, ret);
 }
 
 /*
  * Writes at *@pos, with @append at the end, and moves *@pos past what was
  * written. With @nowait a device that is in use, or would have to allocate
- * memory, gives -EAGAIN.
+ * memory, gives -EAGAIN. Inlined: for write() most of it is known to be false.
  */
-static ssize_t scull_dev_write(struct scull_dev *dev, loff_t *pos, bool append,
-			       bool nowait, struct iov_iter *from)
+static __always_inline ssize_t scull_dev_write(struct scull_dev *dev,
+					       loff_t *pos, bool append,
+					       bool nowait,
+					       struct iov_iter *from)
 {
+	size_t count = iov_iter_count(from);
+	const struct scull_minor *minor;
 	loff_t at = *pos;
 	ssize_t ret;
 
@@ -447,14 +499,18 @@ static ssize_t scull_dev_write(struct scull_dev *dev, loff_t *pos, bool append,
 	else
 		ret = down_write_killable(&dev->lock);
 	if (ret)
-		return ret;
+		goto out;
 	if (append)
 		at = dev->store->size;
-	if (nowait && !scull_store_covers(dev->store, at, iov_iter_count(from)))
+	if (nowait && !scull_store_covers(dev->store, at, count))
 		ret = -EAGAIN;
 	else
 		ret = scull_store_write(dev->store, at, from);
 	up_write(&dev->lock);
+out:
+	minor = dev->minor;
+	trace_scull_write(minor, at, count, ret);
+	scull_count_transfer(minor->stats, &minor->stats->write, count, ret);
 	if (ret > 0)
 		*pos = at + ret;
 	return ret;
@@ -542,6 +598,7 @@ out:
 static const struct file_operations scull_fops = {
 	.owner		= THIS_MODULE,
 	.open		= scull_open,
+	.release	= scull_release,
 	.read		= scull_read,
 	.write		= scull_write,
 	.read_iter	= scull_read_iter,
@@ -568,14 +625,14 @@ struct scull_dev *scull_dev_get(void *device, unsigned long *id)
 	return *id ? NULL : device;
 }
 
-static void *scull_create(const struct scull_type *type)
+static void *scull_create(const struct scull_minor *minor)
 {
 	struct scull_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	int err;
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
-	err = scull_dev_init(dev);
+	err = scull_dev_init(dev, minor);
 	if (err) {
 		kfree(dev);
 		return ERR_PTR(err);
@@ -593,6 +650,8 @@ static void scull_destroy(void *device)
 static const struct scull_type scull_types[] = {
 	{
 		.name		= "scull",
+		.kind		= "bare",
+		.has		= SCULL_HAS_STORE,
 		.count		= &scull_nr_devs.value,
 		.fops		= &scull_fops,
 		.create		= scull_create,
@@ -601,40 +660,56 @@ static const struct scull_type scull_types[] = {
 	},
 	{
 		.name		= "scullpipe",
+		.kind		= "pipe",
+		.has		= SCULL_HAS_ENDS | SCULL_HAS_SLEEPERS,
 		.count		= &scull_p_nr_devs.value,
 		.fops		= &scull_pipe_fops,
 		.create		= scull_pipe_create,
 		.destroy	= scull_pipe_destroy,
+		.state		= scull_pipe_state,
 	},
 	{
 		.name		= "scullsingle",
+		.kind		= "single",
+		.has		= SCULL_HAS_STORE | SCULL_HAS_OWNER,
 		.fops		= &scull_guarded_fops,
 		.policy		= &scull_single_policy,
 		.create		= scull_guarded_create,
 		.destroy	= scull_destroy,
+		.state		= scull_guarded_state,
 		.get		= scull_dev_get,
 	},
 	{
 		.name		= "sculluid",
+		.kind		= "uid",
+		.has		= SCULL_HAS_STORE | SCULL_HAS_OWNER,
 		.fops		= &scull_guarded_fops,
 		.policy		= &scull_uid_policy,
 		.create		= scull_guarded_create,
 		.destroy	= scull_destroy,
+		.state		= scull_guarded_state,
 		.get		= scull_dev_get,
 	},
 	{
 		.name		= "scullwuid",
+		.kind		= "wuid",
+		.has		= SCULL_HAS_STORE | SCULL_HAS_OWNER |
+				  SCULL_HAS_SLEEPERS,
 		.fops		= &scull_guarded_fops,
 		.policy		= &scull_wuid_policy,
 		.create		= scull_guarded_create,
 		.destroy	= scull_destroy,
+		.state		= scull_guarded_state,
 		.get		= scull_dev_get,
 	},
 	{
 		.name		= "scullpriv",
+		.kind		= "priv",
+		.has		= SCULL_HAS_STORES,
 		.fops		= &scull_privates_fops,
 		.create		= scull_privates_create,
 		.destroy	= scull_privates_destroy,
+		.state		= scull_privates_state,
 		.get		= scull_privates_get,
 		.put		= scull_privates_put,
 	},
@@ -643,7 +718,12 @@ static const struct scull_type scull_types[] = {
 static struct scull_minor *scull_minors;
 static unsigned int scull_nr_minors;
 static dev_t scull_first;
-static struct class *scull_class;
+static struct class scull_class = {
+	.name		= "scull",
+	.class_groups	= scull_sysfs_class_groups,
+	.dev_groups	= scull_sysfs_device_groups,
+};
+
 static struct cdev *scull_cdev;
 
 /**
@@ -657,23 +737,78 @@ const struct scull_minor *scull_minor_at(unsigned int index)
 	return index < scull_nr_minors ? &scull_minors[index] : NULL;
 }
 
-/* One cdev serves all minors: hands the file to the device's own type. */
-static int scull_open_minor(struct inode *inode, struct file *file)
+/**
+ * scull_minor_get - go through the stores of a device, and lock each
+ * @minor:	the device's entry
+ * @id:		0, or one more than the id that the last call gave; the id of the
+ *		store found is stored here
+ *
+ * Readers share the lock. May sleep.
+ *
+ * Return: what has the store, held until scull_minor_put(); NULL when there are
+ * no more, or the device has none; ERR_PTR(-EINTR) if the caller was killed.
+ */
+struct scull_dev *scull_minor_get(const struct scull_minor *minor,
+				  unsigned long *id)
 {
-	const struct scull_minor *minor;
+	const struct scull_type *type = minor->type;
+	struct scull_dev *dev = NULL;
+
+	if (type->get)
+		dev = type->get(minor->device, id);
+	if (!dev || !down_read_killable(&dev->lock))
+		return dev;
+	if (type->put)
+		type->put(minor->device, dev);
+	return ERR_PTR(-EINTR);
+}
+
+/**
+ * scull_minor_put - let go what scull_minor_get() found
+ * @minor:	the device's entry
+ * @dev:	what was found
+ *
+ * May sleep.
+ */
+void scull_minor_put(const struct scull_minor *minor, struct scull_dev *dev)
+{
+	up_read(&dev->lock);
+	if (minor->type->put)
+		minor->type->put(minor->device, dev);
+}
+
+/* Hands a file to the device's own type. */
+static int scull_open_type(const struct scull_minor *minor, struct inode *inode,
+			   struct file *file)
+{
 	const struct file_operations *fops;
 
 	/* The VFS would refuse it too, but only after the device was emptied. */
 	if (file->f_flags & O_DIRECT)
 		return -EINVAL;
-	minor = scull_minor_at(iminor(inode) - MINOR(scull_first));
 	fops = fops_get(minor->type->fops);
 	if (!fops)
 		return -ENXIO;
 	replace_fops(file, fops);
 	file->private_data = minor->device;
-	pr_debug("open of %s, flags %#x\n", minor->name, file->f_flags);
 	return fops->open(inode, file);
+}
+
+/* One cdev serves all minors. */
+static int scull_open_minor(struct inode *inode, struct file *file)
+{
+	const struct scull_minor *minor =
+		scull_minor_at(iminor(inode) - MINOR(scull_first));
+	int err = scull_open_type(minor, inode, file);
+
+	pr_debug("open of %s, flags %#x: %d\n", minor->name, file->f_flags,
+		 err);
+	trace_scull_open(minor, file->f_flags, err);
+	if (err)
+		scull_count(&minor->stats->refused);
+	else
+		scull_count(&minor->stats->opens);
+	return err;
 }
 
 static const struct file_operations scull_minor_fops = {
@@ -693,6 +828,7 @@ static void scull_destroy_minors(void)
 	while (scull_nr_minors) {
 		minor = &scull_minors[--scull_nr_minors];
 		minor->type->destroy(minor->device);
+		free_percpu(minor->stats);
 	}
 	kfree(scull_minors);
 }
@@ -709,9 +845,15 @@ static int __init scull_create_minor(const struct scull_type *type,
 			 number);
 	else
 		strscpy(minor->name, type->name, sizeof(minor->name));
-	minor->device = type->create(type);
-	if (IS_ERR(minor->device))
+	minor->stats = alloc_percpu(struct scull_stats);
+	if (!minor->stats)
+		return -ENOMEM;
+	minor->device = type->create(minor);
+	if (IS_ERR(minor->device)) {
+		free_percpu(minor->stats);
 		return PTR_ERR(minor->device);
+	}
+	pr_debug("made %s\n", minor->name);
 	scull_nr_minors++;
 	return 0;
 }
@@ -789,8 +931,9 @@ static void __init scull_add_nodes(void)
 	unsigned int i;
 
 	for (i = 0; i < scull_nr_minors; i++) {
-		node = device_create(scull_class, NULL, scull_devt(i), NULL,
-				     "%s", scull_minors[i].name);
+		node = device_create(&scull_class, NULL, scull_devt(i),
+				     &scull_minors[i], "%s",
+				     scull_minors[i].name);
 		if (IS_ERR(node))
 			pr_warn("cannot make the node of %s: %pe\n",
 				scull_minors[i].name, node);
@@ -802,7 +945,7 @@ static void scull_remove_nodes(void)
 	unsigned int i;
 
 	for (i = 0; i < scull_nr_minors; i++)
-		device_destroy(scull_class, scull_devt(i));
+		device_destroy(&scull_class, scull_devt(i));
 }
 
 /*
@@ -825,11 +968,9 @@ static int __init scull_init(void)
 		goto fail_minors;
 
 	step = "make the device class";
-	scull_class = class_create("scull");
-	if (IS_ERR(scull_class)) {
-		err = PTR_ERR(scull_class);
+	err = class_register(&scull_class);
+	if (err)
 		goto fail_region;
-	}
 
 	step = "make the files in /proc";
 	err = scull_proc_init();
@@ -842,6 +983,7 @@ static int __init scull_init(void)
 		goto fail_proc;
 
 	scull_add_nodes();
+	scull_debugfs_init();
 	pr_info("%u devices from major %u, minor %u\n", scull_nr_minors,
 		MAJOR(scull_first), MINOR(scull_first));
 	return 0;
@@ -849,7 +991,7 @@ static int __init scull_init(void)
 fail_proc:
 	scull_proc_exit();
 fail_class:
-	class_destroy(scull_class);
+	class_unregister(&scull_class);
 fail_region:
 	unregister_chrdev_region(scull_first, scull_nr_minors);
 fail_minors:
@@ -863,10 +1005,11 @@ module_init(scull_init);
 /* The kernel unloads the module only when no file of it is open. */
 static void __exit scull_exit(void)
 {
+	scull_debugfs_exit();
 	scull_remove_nodes();
 	cdev_del(scull_cdev);
 	scull_proc_exit();
-	class_destroy(scull_class);
+	class_unregister(&scull_class);
 	unregister_chrdev_region(scull_first, scull_nr_minors);
 	scull_destroy_minors();
 }

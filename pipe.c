@@ -42,15 +42,19 @@
  * mark does so after that: past his own barrier he sees what was published and
  * who is queued, and no mark keeps him from waking the next.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/cpumask.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/preempt.h>
+#include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
@@ -60,6 +64,7 @@
 #include "compat.h"
 #include "internal.h"
 #include "ring.h"
+#include "trace.h"
 
 /*
  * How many bytes a long copy moves before it publishes them, so that the other
@@ -112,6 +117,7 @@ struct scull_pipe_end {
 
 /**
  * struct scull_pipe - a FIFO
+ * @minor:	its entry
  * @lock:	orders opens and closes; guards the fields of this struct that
  *		follow, which do not change while a file is open, but for @opens
  * @buffer:	the ring; NULL while nobody has the pipe open
@@ -124,6 +130,7 @@ struct scull_pipe_end {
  * @writer:	the end that bytes enter by; its index is called head
  */
 struct scull_pipe {
+	const struct scull_minor *minor;
 	struct mutex lock;	/* opens and closes */
 	char *buffer;
 	unsigned int capacity;
@@ -437,6 +444,23 @@ static bool scull_pipe_spin(const struct scull_pipe_waiter *waiter,
 	return ready;
 }
 
+/* Sleeps until somebody wakes the waiter, and lets those see it who watch. */
+static void scull_pipe_sleep(const struct scull_pipe_waiter *waiter)
+{
+	const struct scull_minor *minor = waiter->pipe->minor;
+	bool writes = waiter->end == &waiter->pipe->writer;
+
+	pr_debug("%s: a %s sleeps, it needs %u bytes\n", minor->name,
+		 writes ? "write" : "read", waiter->need);
+	trace_scull_pipe_sleep(minor, writes, waiter->need);
+	scull_count(&minor->stats->sleeps);
+	schedule();
+	/* Who was woken, and not by a signal, was taken off the queue. */
+	if (list_empty_careful(&waiter->entry.entry))
+		scull_count(&minor->stats->wakeups);
+	trace_scull_pipe_wake(minor, writes);
+}
+
 /* Waits at @end, holding no lock, until the waiter is ready or has a signal. */
 static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 				    struct scull_pipe_end *end,
@@ -467,7 +491,7 @@ static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 			break;
 		}
 		scull_pipe_wake(end);
-		schedule();
+		scull_pipe_sleep(&waiter);
 	}
 	finish_wait(&end->wait, &waiter.entry);
 	scull_pipe_arrive(&waiter);
@@ -638,10 +662,16 @@ scull_pipe_get(const struct file *file, bool nowait, scull_pipe_copy_t *copy,
 	       struct scull_pipe_bytes *to)
 {
 	struct scull_pipe *pipe = file->private_data;
+	size_t count = to->count;
+	ssize_t ret;
 
-	return scull_pipe_transfer(pipe, &pipe->reader, &pipe->writer,
-				   scull_pipe_readable, scull_pipe_take, copy,
-				   file, nowait, to, 1);
+	ret = scull_pipe_transfer(pipe, &pipe->reader, &pipe->writer,
+				  scull_pipe_readable, scull_pipe_take, copy,
+				  file, nowait, to, 1);
+	trace_scull_read(pipe->minor, 0, count, ret);
+	scull_count_transfer(pipe->minor->stats, &pipe->minor->stats->read,
+			     count, ret);
+	return ret;
 }
 
 static __always_inline ssize_t
@@ -649,12 +679,16 @@ scull_pipe_give(const struct file *file, bool nowait, scull_pipe_copy_t *copy,
 		struct scull_pipe_bytes *from)
 {
 	struct scull_pipe *pipe = file->private_data;
-	unsigned int need = min_t(size_t, from->count, pipe->unit);
+	size_t count = from->count;
+	unsigned int need = min_t(size_t, count, pipe->unit);
 	ssize_t ret;
 
 	ret = scull_pipe_transfer(pipe, &pipe->writer, &pipe->reader,
 				  scull_pipe_writable, scull_pipe_put, copy,
 				  file, nowait, from, need);
+	trace_scull_write(pipe->minor, 0, count, ret);
+	scull_count_transfer(pipe->minor->stats, &pipe->minor->stats->write,
+			     count, ret);
 	if (ret == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return ret;
@@ -783,6 +817,7 @@ static int scull_pipe_allocate(struct scull_pipe *pipe)
 	pipe->unit = min_t(unsigned int, capacity, PIPE_BUF);
 	scull_pipe_end_reset(&pipe->reader);
 	scull_pipe_end_reset(&pipe->writer);
+	pr_debug("%s: a buffer of %u bytes\n", pipe->minor->name, capacity);
 	return 0;
 }
 
@@ -821,10 +856,9 @@ static void scull_pipe_close_end(struct scull_pipe *pipe,
 	scull_pipe_signal(pipe, far);
 }
 
-static int scull_pipe_release(struct inode *inode, struct file *file)
+/* Undoes scull_pipe_admit(). */
+static void scull_pipe_leave(struct scull_pipe *pipe, const struct file *file)
 {
-	struct scull_pipe *pipe = file->private_data;
-
 	mutex_lock(&pipe->lock);
 	if (file->f_mode & FMODE_WRITE)
 		scull_pipe_close_end(pipe, &pipe->writer, &pipe->reader);
@@ -835,6 +869,14 @@ static int scull_pipe_release(struct inode *inode, struct file *file)
 		pipe->buffer = NULL;
 	}
 	mutex_unlock(&pipe->lock);
+}
+
+static int scull_pipe_release(struct inode *inode, struct file *file)
+{
+	struct scull_pipe *pipe = file->private_data;
+
+	scull_pipe_leave(pipe, file);
+	scull_count(&pipe->minor->stats->closes);
 	return 0;
 }
 
@@ -885,7 +927,7 @@ static int scull_pipe_open(struct inode *inode, struct file *file)
 	ret = scull_pipe_meet(pipe, file->f_mode & FMODE_READ ? &pipe->writer :
 			      &pipe->reader, met);
 	if (ret)
-		scull_pipe_release(inode, file);
+		scull_pipe_leave(pipe, file);
 	return ret;
 }
 
@@ -917,19 +959,49 @@ static void scull_pipe_end_init(struct scull_pipe_end *end)
 }
 
 /**
+ * scull_pipe_state - tell how full a pipe is and who has it open
+ * @device:	the pipe
+ * @state:	where @capacity, @used, @readers and @writers are stored; of a pipe
+ *		that nobody has open, @capacity is what the next open will get
+ *
+ * May sleep.
+ *
+ * Return: 0, or -EINTR if the caller was killed while he waited.
+ */
+int scull_pipe_state(void *device, struct scull_state *state)
+{
+	struct scull_pipe *pipe = device;
+
+	if (mutex_lock_killable(&pipe->lock))
+		return -EINTR;
+	if (pipe->buffer) {
+		state->capacity = pipe->capacity;
+		state->used = scull_pipe_used(pipe);
+	} else {
+		state->capacity = READ_ONCE(scull_p_buffer.value);
+		state->used = 0;
+	}
+	state->readers = pipe->reader.opens;
+	state->writers = pipe->writer.opens;
+	mutex_unlock(&pipe->lock);
+	return 0;
+}
+
+/**
  * scull_pipe_create - make a pipe that nobody has open yet
- * @type:	ignored
+ * @minor:	its entry
  *
  * May sleep.
  *
  * Return: the pipe or an ERR_PTR().
  */
-void *scull_pipe_create(const struct scull_type *type)
+void *scull_pipe_create(const struct scull_minor *minor)
 {
 	struct scull_pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
 
 	if (!pipe)
 		return ERR_PTR(-ENOMEM);
+	pipe->minor = minor;
 	mutex_init(&pipe->lock);
 	init_waitqueue_head(&pipe->meet);
 	init_waitqueue_head(&pipe->sync);

@@ -91,32 +91,21 @@ static bool scull_walk_on(struct scull_walk *walk, struct scull_store *store)
 static struct scull_dev *scull_walk_get(struct scull_walk *walk)
 {
 	const struct scull_minor *minor;
-	struct scull_dev *dev = NULL;
+	struct scull_dev *dev;
 
 	while ((minor = scull_minor_at(walk->minor))) {
-		if (minor->type->get)
-			dev = minor->type->get(minor->device, &walk->id);
+		dev = scull_minor_get(minor, &walk->id);
 		if (dev)
-			break;
+			return dev;
 		walk->minor++;
 		walk->id = 0;
 	}
-	if (!dev)
-		return NULL;
-	if (!down_read_killable(&dev->lock))
-		return dev;
-	if (minor->type->put)
-		minor->type->put(minor->device, dev);
-	return ERR_PTR(-EINTR);
+	return NULL;
 }
 
 static void scull_walk_put(struct scull_walk *walk, struct scull_dev *dev)
 {
-	const struct scull_minor *minor = scull_minor_at(walk->minor);
-
-	up_read(&dev->lock);
-	if (minor->type->put)
-		minor->type->put(minor->device, dev);
+	scull_minor_put(scull_minor_at(walk->minor), dev);
 }
 
 /* Begins with the store at the walk's place, or the first one after. */
@@ -215,12 +204,14 @@ static const char * const scull_proc_names[] = { "scullmem", "scullseq" };
  *
  * Call it when every device of the table exists. May sleep.
  *
- * Return: 0, or -ENOMEM with nothing made.
+ * Return: 0, also where the kernel has no /proc; or -ENOMEM with nothing made.
  */
 int __init scull_proc_init(void)
 {
 	unsigned int i;
 
+	if (!IS_ENABLED(CONFIG_PROC_FS))
+		return 0;
 	for (i = 0; i < ARRAY_SIZE(scull_proc_names); i++) {
 		if (proc_create_seq_private(scull_proc_names[i], 0444, NULL,
 					    &scull_seq_ops,

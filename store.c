@@ -6,14 +6,18 @@
  * however large the store is. What was never written reads as 0, takes no
  * memory, and can be told from what was.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/math64.h>
 #include <linux/overflow.h>
+#include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
 #include "internal.h"
+#include "trace.h"
 
 /*
  * A place in a store, moved from quantum to quantum: the set's index in the
@@ -313,6 +317,8 @@ static int scull_store_add_set(struct scull_store *store,
 	}
 	cur->set = set;
 	WRITE_ONCE(store->recent, set);
+	pr_debug("a set for %u quanta, at index %lu\n", store->qset, set->index);
+	trace_scull_set_alloc(set->index, store->qset);
 	return 0;
 }
 
@@ -340,6 +346,7 @@ static ssize_t scull_store_fill(struct scull_store *store,
 	memset(quantum + end, 0, store->quantum - end);
 	cur->set->quanta[cur->slot] = quantum;
 	cur->set->allocated++;
+	store->quanta++;
 	return copied;
 }
 

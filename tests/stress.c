@@ -563,7 +563,8 @@ static void make_nodes(void)
 	if (mkdir(dir, 0755))
 		give_up("%s: %s", dir, strerror(errno));
 	while ((e = readdir(d)) && count < (int)ARRAY_SIZE(names)) {
-		if (e->d_name[0] == '.')
+		/* Beside the devices there are the class's own values. */
+		if (e->d_type != DT_LNK)
 			continue;
 		snprintf(path, sizeof(path), "/sys/class/scull/%s/dev", e->d_name);
 		f = fopen(path, "r");

@@ -7,16 +7,20 @@
  * every published index until a full barrier, and with the other end at work in
  * the worst moment there is.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <kunit/test.h>
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
+#include <linux/tracepoint.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 
@@ -108,6 +112,8 @@ static void weak_schedule(void)
 #define scull_pipe_fops pipe_test_fops
 #define scull_pipe_create pipe_test_create
 #define scull_pipe_destroy pipe_test_destroy
+#define scull_pipe_state pipe_test_state
+#define scull_count_odd pipe_test_count_odd
 
 #undef smp_mb
 #undef smp_store_release
@@ -141,6 +147,15 @@ long scull_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 #endif
 
+/* Nobody looks at what is counted here. */
+void scull_count_odd(struct scull_stats __percpu *stats,
+		     struct scull_traffic __percpu *traffic, ssize_t ret)
+{
+}
+
+static DEFINE_PER_CPU(struct scull_stats, pipe_test_stats);
+static const struct scull_minor pipe_test_minor = { .stats = &pipe_test_stats };
+
 /* --- what is tried --------------------------------------------------- */
 
 static struct file *pipe_test_file;
@@ -173,7 +188,7 @@ static void pipe_test_byte_goes(void)
 static int pipe_test_init(struct kunit *test)
 {
 	struct file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
-	void *pipe = scull_pipe_create(NULL);
+	void *pipe = scull_pipe_create(&pipe_test_minor);
 
 	KUNIT_ASSERT_NOT_NULL(test, file);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pipe);

@@ -5,6 +5,8 @@
  * killed, and random calls. Most cases keep a plain buffer of what a stretch of
  * the store should hold, the window, and compare all of it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/fs.h>

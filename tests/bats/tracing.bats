@@ -1,0 +1,97 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# vm: cpus=1
+#
+# The commands of Documentation/tracing.md, as they stand there: each section is
+# typed into one shell. What they print has to have what the page says it shows.
+# shellcheck disable=SC2154 # common.bash sets these
+
+load common
+
+page=Documentation/tracing.md
+
+teardown_file() {
+	as_found
+}
+
+setup() {
+	needs_module
+	fresh
+	needs_ours
+	tmp=$BATS_TEST_TMPDIR
+	if [ ! -d /sys/kernel/tracing/events/scull ]; then
+		skip "this kernel has no tracing"
+	fi
+}
+
+teardown() {
+	if [ -d /sys/kernel/tracing/events/scull ]; then
+		echo 0 >/sys/kernel/tracing/events/scull/enable
+		echo >/sys/kernel/tracing/trace
+	fi
+}
+
+# commands SECTION: what is typed there
+commands() {
+	sed -n "/^## $1\$/,/^## /s/^\t# //p" "$root/$page"
+}
+
+# typed SECTION: types all of it; $output is what it prints
+typed() {
+	commands "$1" >"$tmp/commands"
+	[ -s "$tmp/commands" ]
+	run timeout 300 bash -e "$tmp/commands"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "by hand" {
+	typed "By hand"
+	output_has "hello"
+	output_has "scull_trim: device=scull0 freed="
+	output_has "scull_open: device=scull0 flags="
+	output_has "scull_set_alloc: index=0 quanta=1000"
+	output_has "scull_write: device=scull0 pos=0 count=6 ret=6"
+	output_has "scull_read: device=scull0 pos=0 count=131072 ret=6"
+	output_has "ret < 0"
+}
+
+@test "trace-cmd" {
+	needs trace-cmd
+	typed "trace-cmd"
+	output_has "scull_write:"
+	output_has "device=scull1 pos=6000 count=3000 ret=3000"
+}
+
+@test "perf trace" {
+	needs perf
+	head -c 9000 /dev/zero >/dev/scull1
+	typed "perf trace"
+	output_has "scull:scull_open"
+	output_has "scull:scull_read"
+}
+
+@test "bpftrace" {
+	needs bpftrace
+	if [ ! -e /sys/kernel/btf/vmlinux ]; then
+		skip "this kernel does not describe its types (BTF)"
+	fi
+	typed "bpftrace"
+	output_has "@wait[scullpipe0]"
+	output_has "|@"
+}
+
+@test "debug messages" {
+	if [ ! -e /proc/dynamic_debug/control ]; then
+		skip "this kernel has no dynamic debug"
+	fi
+	typed "Debug messages"
+	output_has "scull: trim of scull0: 0 bytes freed"
+	output_has "scull: a set for 1000 quanta, at index 0"
+}
+
+@test "every section with commands is typed" {
+	same "$(sed -n 's/^## //p' "$root/$page")" \
+		"$(sed -n 's/^	typed "\(.*\)"$/\1/p' "$BATS_TEST_FILENAME")"
+}
