@@ -49,7 +49,6 @@
 #include <linux/cpumask.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
@@ -455,8 +454,8 @@ static void scull_pipe_sleep(const struct scull_pipe_waiter *waiter)
 	trace_scull_pipe_sleep(minor, writes, waiter->need);
 	scull_count(&minor->stats->sleeps);
 	schedule();
-	/* Who was woken, and not by a signal, was taken off the queue. */
-	if (list_empty_careful(&waiter->entry.entry))
+	/* He may be back before his waker has taken him off the queue. */
+	if (!signal_pending(current))
 		scull_count(&minor->stats->wakeups);
 	trace_scull_pipe_wake(minor, writes);
 }
