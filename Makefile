@@ -13,16 +13,30 @@ tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.
 .PHONY: all module kunit bench-limit tree deb lint clean help
 .PHONY: demo vm check check-all check-package matrix coverage mutants soak trinity
 .PHONY: bench bench-count bench-compare bench-baseline profile
+.PHONY: all module tools kunit bench-limit demo gdb check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint install uninstall clean help
 
+# scullctl is built along where it is (DKMS has just the module), and where there is
+# a libc to build programs with, which building the module does not take.
 all: module
+	@if test ! -e tools/Makefile; then \
+		:; \
+	elif echo '#include <stdio.h>' | $(CC) -E - >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory tools; \
+	else \
+		echo "scullctl is not built: there are no headers of libc (libc6-dev)"; \
+	fi
+
+# OUT does not matter here: a program runs on every kernel.
+tools:
+	+$(MAKE) -C tools BUILD="$(CURDIR)/build/tools"
 
 # OUT=dir builds in that directory, through links to the sources, so that one
 # checkout holds builds for several kernels side by side.
 ifdef OUT
-module kunit: KMOD := $(abspath $(OUT))
+module kunit install: KMOD := $(abspath $(OUT))
 module kunit: links
 else
-module kunit: KMOD := $(CURDIR)
+module kunit install: KMOD := $(CURDIR)
 endif
 
 # A module has to be of the compiler that its kernel is of.
@@ -96,12 +110,41 @@ deb:
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
 export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT ROWS NEXT
+# Where things go on a system; DESTDIR is put before all of it, for who makes a
+# package. /usr/local is the place for what is not the distribution's; the rules of
+# udev and the modules have places of their own.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+DOCDIR ?= $(DATADIR)/doc/scull
+INCLUDEDIR ?= $(PREFIX)/include
+COMPLETIONDIR ?= $(DATADIR)/bash-completion/completions
+UDEVRULESDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/udev/rules.d
+MODULEDIR ?= /lib/modules
+
+where = DESTDIR="$(DESTDIR)" $(foreach dir,PREFIX BINDIR SBINDIR DATADIR MANDIR \
+	DOCDIR INCLUDEDIR COMPLETIONDIR UDEVRULESDIR MODULEDIR,$(dir)="$($(dir))")
+
+install: module tools
+	+@$(where) KDIR="$(KDIR)" KMOD="$(KMOD)" MAKE="$(MAKE)" system/install install
+
+uninstall:
+	+@$(where) system/install uninstall
+
+# The VM takes a kernel by name, see tests/vm/run --help.
+KERNEL ?= stock
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT RUN BREAK BATCH
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo
 
-vm:
+vm: tools
 	tests/vm/run -k $(KERNEL)
+
+gdb:
+	tests/gdb
 
 check:
 	tests/check
@@ -152,15 +195,18 @@ clean:
 	rm -f $(foreach dir,. tests/kunit,$(addprefix $(dir)/,$(products)))
 
 help:
-	@echo 'make               build scull.ko against the running kernel'
+	@echo 'make               build scull.ko against the running kernel, and scullctl'
 	@echo 'make KDIR=dir      build it against the kernel (or its headers) in dir'
 	@echo '  ARCH= CROSS_COMPILE=  for another architecture, as kbuild has them'
 	@echo 'make DEBUG=1       build it with its debug messages on'
+	@echo 'make tools         build scullctl alone, in build/tools; make builds it too'
 	@echo 'make kunit         build the KUnit tests too, for a kernel that has KUnit'
 	@echo 'make tree KDIR=dir put the driver into the kernel source in dir (UNDO=1: out of it)'
 	@echo 'make deb           build the Debian package scull-dkms into build/'
 	@echo 'make demo          show scull at work, in a virtual machine'
 	@echo 'make vm            open a shell in that machine, scull loaded'
+	@echo 'make gdb           gdb on the kernel of that machine, which stops where scull reads'
+	@echo '  BATCH=1            print where, and go on; tests/gdb --help tells more'
 	@echo 'make check         run all tests in it'
 	@echo '  TESTS=name         only this one, or several'
 	@echo '  KERNEL="a b"       on each of these kernels: stock stock-6.1 lean ...'
@@ -186,4 +232,7 @@ help:
 	@echo 'make bench-compare say what takes more or fewer than in the baseline'
 	@echo 'make profile       whose the instructions of a read and a write are'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
+	@echo 'make install       put module, scullctl, man pages and udev rule in place'
+	@echo '  DESTDIR=dir        below dir, to make a package; PREFIX=/usr/local'
+	@echo 'make uninstall     take them away again'
 	@echo 'make clean         remove everything built'
