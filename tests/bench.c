@@ -43,6 +43,7 @@ static const struct {
 	{ "pipe",	family_pipe },
 	{ "memory",	family_memory },
 	{ "trim",	family_trim },
+	{ "ask",	family_ask },
 };
 
 /* --- the clock --- */

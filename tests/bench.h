@@ -201,5 +201,6 @@ void family_parallel(void);
 void family_pipe(void);
 void family_memory(void);
 void family_trim(void);
+void family_ask(void);
 
 #endif
