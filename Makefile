@@ -10,10 +10,9 @@ sources := Kbuild $(filter-out %.mod.c,$(wildcard *.c *.h))
 tests/kunit := tests/kunit/Kbuild $(wildcard tests/kunit/*_test.c)
 tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.c)
 
-.PHONY: all module kunit bench-limit tree deb lint clean help
-.PHONY: demo vm check check-all check-package matrix coverage mutants soak trinity
+.PHONY: all module tools kunit bench-limit tree deb lint install uninstall clean help
+.PHONY: demo vm gdb check check-all check-package matrix coverage mutants soak trinity
 .PHONY: bench bench-count bench-compare bench-baseline profile
-.PHONY: all module tools kunit bench-limit demo gdb check check-all coverage mutants soak trinity vm bench bench-count bench-compare bench-baseline profile lint install uninstall clean help
 
 # scullctl is built along where it is (DKMS has just the module), and where there is
 # a libc to build programs with, which building the module does not take.
@@ -103,7 +102,7 @@ deb:
 	tests/need dpkg-dev:dpkg-buildpackage debhelper dh-dkms
 	rm -rf build/deb
 	mkdir -p build/deb/scull
-	cp -R Makefile README.md dkms.conf scull_load scull_unload $(sources) debian build/deb/scull
+	cp -R Makefile README.md dkms.conf scull_load scull_unload $(sources) system debian build/deb/scull
 	cd build/deb/scull && dpkg-buildpackage -b -us -uc
 	mv build/deb/scull-dkms_*.deb build
 

@@ -450,7 +450,7 @@ static void scull_pipe_sleep(const struct scull_pipe_waiter *waiter)
 	bool writes = waiter->end == &waiter->pipe->writer;
 
 	pr_debug("%s: a %s sleeps, it needs %u bytes\n", minor->name,
-		 writes ? "write" : "read", waiter->need);
+		 writes ? "writer" : "reader", waiter->need);
 	trace_scull_pipe_sleep(minor, writes, waiter->need);
 	scull_count(&minor->stats->sleeps);
 	schedule();

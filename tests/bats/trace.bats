@@ -187,7 +187,7 @@ device=scullpipe0 end=write" "$(traced scull_pipe_sleep writer)"
 	exec 7<>/dev/scullpipe1
 	log_has 'scull: scullpipe1: a buffer of 65536 bytes$'
 	cat /dev/scullpipe1 >/dev/null 7<&- &
-	within 30 log_has 'scull: scullpipe1: a read sleeps, it needs 1 bytes$'
+	within 30 log_has 'scull: scullpipe1: a reader sleeps, it needs 1 bytes$'
 	kill "$!"
 	exec 7<&-
 }
