@@ -660,13 +660,27 @@ static enum outcome run_splice_in(long long off, long long len, long long data)
 	return moved(at, len);
 }
 
+/* Before 6.0 the kernel lets no char device be sent from. */
+static bool can_send_out(void)
+{
+	static int can = -1;
+	int zero;
+
+	if (can < 0) {
+		zero = open("/dev/zero", O_RDONLY);
+		can = zero < 0 || sendfile(scratch, zero, NULL, 1) == 1;
+		close(zero);
+	}
+	return can;
+}
+
 static enum outcome run_send_out(long long off, long long len)
 {
 	long long n = before_end(off, len);
 	off_t moving = off;
 	ssize_t ret;
 
-	if (!readable(off, len) || !len)
+	if (!readable(off, len) || !len || !can_send_out())
 		return SKIPPED;
 	lseek(scratch, 0, SEEK_SET);
 	ret = sendfile(scratch, fds[MAIN], &moving, len);

@@ -27,7 +27,9 @@ struct flow {
 	int capacity;
 	int waits;		/* calls sleep in place of trying again */
 	uint64_t end;		/* how many records there will be, when known */
+	bool polled;
 	bool done;
+	bool told;		/* who polls for room has heard of it */
 };
 
 /* A record for each pipe: 1 to 8 bytes of the number, the least of them first. */
@@ -121,15 +123,25 @@ static void take_part(int me, void *arg)
 	switch (me) {
 	case 0:
 		read_all(f);
-		/* Pollers get their last word. */
+		/*
+		 * Pollers get their last word: there is room for a record until
+		 * who wants that has seen it, and then there is a byte.
+		 */
 		__atomic_store_n(&f->done, true, __ATOMIC_SEQ_CST);
+		if (f->polled)
+			wait_until(__atomic_load_n(&f->told, __ATOMIC_SEQ_CST),
+				   60, "a poll for room does not return");
 		expect_ret(write(pipe_open(0, O_WRONLY), "", 1), 1);
 		break;
 	case 1:
 		write_all(f);
 		break;
+	case 2:
+		poll_all(f, POLLIN);
+		break;
 	default:
-		poll_all(f, me == 2 ? POLLIN : POLLOUT);
+		poll_all(f, POLLOUT);
+		__atomic_store_n(&f->told, true, __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -140,7 +152,7 @@ static void run(int capacity, int waits, int processes)
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		skip("one processor sees its own stores in order");
-	*f = (struct flow){ capacity, waits, UINT64_MAX };
+	*f = (struct flow){ capacity, waits, UINT64_MAX, processes > 2 };
 	keeper = pipe_fresh(0, O_RDWR, capacity);
 	together(processes, take_part, f);
 	close(keeper);
