@@ -106,9 +106,6 @@ deb:
 	cd build/deb/scull && dpkg-buildpackage -b -us -uc
 	mv build/deb/scull-dkms_*.deb build
 
-# The VM takes a kernel by name, see tests/vm/run --help.
-KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT ROWS NEXT
 # Where things go on a system; DESTDIR is put before all of it, for who makes a
 # package. /usr/local is the place for what is not the distribution's; the rules of
 # udev and the modules have places of their own.
@@ -134,7 +131,8 @@ uninstall:
 
 # The VM takes a kernel by name, see tests/vm/run --help.
 KERNEL ?= stock
-export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT RUN BREAK BATCH
+export KERNEL TESTS MODULE HOST JOBS MUTANTS MINUTES SEED STAGES CASES QUICK LOADS ROUNDS CPUS PORT
+export RUN BREAK BATCH ROWS NEXT
 
 demo:
 	tests/vm/run -k $(KERNEL) --no-load -- tests/demo

@@ -14,15 +14,21 @@ static inline void attributes_possible(void)
 		skip("this module has no " SYSFS "/quantum");
 }
 
+/* As open(), of @file below SYSFS. */
+static inline int attribute_open(const char *file, int flags)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), SYSFS "/%s", file);
+	return open(path, flags);
+}
+
 /* The whole of @file below SYSFS, without its newline; its length or -1. */
 static inline int attribute_text(const char *file, char *text, size_t room)
 {
-	char path[160];
+	int fd = attribute_open(file, O_RDONLY);
 	ssize_t n;
-	int fd;
 
-	snprintf(path, sizeof(path), SYSFS "/%s", file);
-	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return -1;
 	n = read(fd, text, room);
@@ -30,7 +36,7 @@ static inline int attribute_text(const char *file, char *text, size_t room)
 	if (n < 0)
 		return -1;
 	expect(n > 1 && text[n - 1] == '\n' && !memchr(text, '\n', n - 1),
-	       "%s: \"%.*s\" is not one line", path, (int)n, text);
+	       SYSFS "/%s: \"%.*s\" is not one line", file, (int)n, text);
 	text[n - 1] = '\0';
 	return n - 1;
 }
@@ -70,12 +76,9 @@ static inline unsigned long long number_of(const char *device, const char *file)
 /* Writes @text to @file below SYSFS: 0, or -1 and errno. */
 static inline int attribute_put(const char *file, const char *text)
 {
-	char path[160];
+	int fd = attribute_open(file, O_WRONLY);
 	ssize_t n;
-	int fd;
 
-	snprintf(path, sizeof(path), SYSFS "/%s", file);
-	fd = open(path, O_WRONLY);
 	if (fd < 0)
 		return -1;
 	n = write(fd, text, strlen(text));

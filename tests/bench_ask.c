@@ -64,57 +64,49 @@ static int look(int fd, const char *before, const char *path)
 	return at ? atoi(at + strlen(before)) : 0;
 }
 
-static void by_sysfs_open(struct subject *s, const struct work *w, size_t n)
+/* A way: @run asks by it; what stands before the number in @path is @before. */
+struct way {
+	const char *name;
+	const char *path;
+	void (*run)(struct subject *s, const struct work *w, size_t n);
+	const char *before;
+};
+
+static void by_open(struct subject *s, const struct work *w, size_t n)
 {
+	const struct way *way = s->data;
 	int fd;
 
 	while (n--) {
-		fd = fd_of(SYSFS);
-		answered(s->name, look(fd, "", SYSFS));
+		fd = fd_of(way->path);
+		answered(way->name, look(fd, way->before, way->path));
 		close(fd);
 	}
 }
 
 static void by_pread(struct subject *s, const struct work *w, size_t n)
 {
+	const struct way *way = s->data;
+
 	while (n--)
-		answered(s->name, look(s->fd, "", SYSFS));
+		answered(way->name, look(s->fd, way->before, way->path));
 }
 
-static void by_proc_open(struct subject *s, const struct work *w, size_t n)
-{
-	int fd;
-
-	while (n--) {
-		fd = fd_of(PROC);
-		answered(s->name, look(fd, ", q ", PROC));
-		close(fd);
-	}
-}
-
-static void by_proc_pread(struct subject *s, const struct work *w, size_t n)
-{
-	while (n--)
-		answered(s->name, look(s->fd, ", q ", PROC));
-}
-
-static const struct {
-	const char *name;
-	const char *path;
-	void (*run)(struct subject *s, const struct work *w, size_t n);
-} ways[] = {
+static const struct way ways[] = {
 	{ "ioctl Query",	"/dev/scull0",	by_query },
 	{ "ioctl Get",		"/dev/scull0",	by_get },
-	{ "sysfs pread",	SYSFS,		by_pread },
-	{ "sysfs open",		SYSFS,		by_sysfs_open },
-	{ "/proc pread",	PROC,		by_proc_pread },
-	{ "/proc open",		PROC,		by_proc_open },
+	{ "sysfs pread",	SYSFS,		by_pread,	"" },
+	{ "sysfs open",		SYSFS,		by_open,	"" },
+	{ "/proc pread",	PROC,		by_pread,	", q " },
+	{ "/proc open",		PROC,		by_open,	", q " },
 };
 
 /* Each way is a subject, and does the same in its own manner. */
 static void by_its_way(struct subject *s, const struct work *w, size_t n)
 {
-	ways[(size_t)s->data].run(s, w, n);
+	const struct way *way = s->data;
+
+	way->run(s, w, n);
 }
 
 void family_ask(void)
@@ -135,7 +127,7 @@ void family_ask(void)
 		subjects[i] = (struct subject){
 			.name = ways[i].name, .path = ways[i].path, .of = 0,
 			.ours = -1, .fd = bench.dry ? -1 : fd_of(ways[i].path),
-			.data = (void *)i,
+			.data = (void *)&ways[i],
 		};
 	if (!bench.dry)
 		expected = ioctl(subjects[0].fd, SCULL_IOCQQUANTUM);

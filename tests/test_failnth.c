@@ -60,20 +60,30 @@ static bool put_attribute(const char *fault, const char *file, const char *text)
 static const char *const faults[] = { "failslab", "fail_page_alloc",
 				      "fail_usercopy" };
 
-/* Faults happen only where code between @start and @end has called. */
-static void limit_faults(unsigned long start, unsigned long end)
+/* Writes a range of code to the attributes @from and @to of all faults. */
+static void put_range(const char *from, unsigned long start, const char *to,
+		      unsigned long end)
 {
 	char text[32];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(faults); i++) {
 		snprintf(text, sizeof(text), "0x%lx", start);
-		put_attribute(faults[i], "require-start", text);
+		put_attribute(faults[i], from, text);
 		snprintf(text, sizeof(text), "0x%lx", end);
-		put_attribute(faults[i], "require-end", text);
+		put_attribute(faults[i], to, text);
+	}
+}
+
+/* Faults happen only where code between @start and @end has called. */
+static void limit_faults(unsigned long start, unsigned long end)
+{
+	size_t i;
+
+	put_range("require-start", start, "require-end", end);
+	for (i = 0; i < ARRAY_SIZE(faults); i++)
 		put_attribute(faults[i], "stacktrace-depth",
 			      start ? "32" : "0");
-	}
 }
 
 #define EVERYWHERE 0, ULONG_MAX
@@ -81,15 +91,7 @@ static void limit_faults(unsigned long start, unsigned long end)
 /* No faults happen where code between @start and @end has called. */
 static void spare(unsigned long start, unsigned long end)
 {
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		snprintf(text, sizeof(text), "0x%lx", start);
-		put_attribute(faults[i], "reject-start", text);
-		snprintf(text, sizeof(text), "0x%lx", end);
-		put_attribute(faults[i], "reject-end", text);
-	}
+	put_range("reject-start", start, "reject-end", end);
 }
 
 #define NOWHERE 0, 0

@@ -286,34 +286,35 @@ END_TEST
 #define ROOM 20000
 #define LONGEST 700
 
-/* What the calls of all processes gave, each process in a slot of its own. */
-struct tally {
-	unsigned long long reads, read_bytes, short_reads;
-	unsigned long long writes, write_bytes, short_writes, again;
+struct traffic {
+	unsigned long long calls, bytes, shorts;
 };
 
-static void took(struct tally *mine, size_t count, ssize_t ret)
+/* What the calls of all processes gave, each process in a slot of its own. */
+struct tally {
+	struct traffic read, write;
+	unsigned long long again;
+};
+
+static void note(struct tally *mine, struct traffic *way, size_t count,
+		 ssize_t ret)
 {
 	if (ret < 0) {
-		expect(errno == EAGAIN, "read: %s", strerror(errno));
+		expect(errno == EAGAIN, "%s: %s",
+		       way == &mine->read ? "read" : "write", strerror(errno));
 		mine->again++;
 		return;
 	}
-	mine->reads++;
-	mine->read_bytes += ret;
-	mine->short_reads += ret < (ssize_t)count;
+	way->calls++;
+	way->bytes += ret;
+	way->shorts += ret < (ssize_t)count;
 }
 
-static void gave(struct tally *mine, size_t count, ssize_t ret)
+static void add_traffic(struct traffic *sum, const struct traffic *more)
 {
-	if (ret < 0) {
-		expect(errno == EAGAIN, "write: %s", strerror(errno));
-		mine->again++;
-		return;
-	}
-	mine->writes++;
-	mine->write_bytes += ret;
-	mine->short_writes += ret < (ssize_t)count;
+	sum->calls += more->calls;
+	sum->bytes += more->bytes;
+	sum->shorts += more->shorts;
 }
 
 static void move_bare(int me, void *arg)
@@ -331,19 +332,19 @@ static void move_bare(int me, void *arg)
 		vec.iov_len = 1 + chance_below(&chance, LONGEST);
 		switch (chance_below(&chance, 4)) {
 		case 0:
-			took(mine, vec.iov_len,
+			note(mine, &mine->read, vec.iov_len,
 			     pread(fd, vec.iov_base, vec.iov_len, off));
 			break;
 		case 1:
-			gave(mine, vec.iov_len,
+			note(mine, &mine->write, vec.iov_len,
 			     pwrite(fd, vec.iov_base, vec.iov_len, off));
 			break;
 		case 2:
-			took(mine, vec.iov_len,
+			note(mine, &mine->read, vec.iov_len,
 			     preadv2(fd, &vec, 1, off, RWF_NOWAIT));
 			break;
 		case 3:
-			gave(mine, vec.iov_len,
+			note(mine, &mine->write, vec.iov_len,
 			     pwritev2(fd, &vec, 1, off, RWF_NOWAIT));
 			break;
 		}
@@ -363,9 +364,10 @@ static void move_pipe(int me, void *arg)
 		size_t len = 1 + chance_below(&chance, LONGEST);
 
 		if (chance_below(&chance, 2))
-			took(mine, len, read(fd, bytes, len));
+			note(mine, &mine->read, len, read(fd, bytes, len));
 		else
-			gave(mine, len, write(fd, bytes, len));
+			note(mine, &mine->write, len,
+			     write(fd, bytes, len));
 	}
 }
 
@@ -377,18 +379,14 @@ static struct tally expect_tally(const struct tally *all)
 	int i;
 
 	for (i = 0; i < PROCESSES; i++) {
-		sum.reads += all[i].reads;
-		sum.read_bytes += all[i].read_bytes;
-		sum.short_reads += all[i].short_reads;
-		sum.writes += all[i].writes;
-		sum.write_bytes += all[i].write_bytes;
-		sum.short_writes += all[i].short_writes;
+		add_traffic(&sum.read, &all[i].read);
+		add_traffic(&sum.write, &all[i].write);
 		sum.again += all[i].again;
 	}
 	snprintf(want, sizeof(want),
 		 "reads=%llu read_bytes=%llu short_reads=%llu writes=%llu write_bytes=%llu short_writes=%llu again=%llu",
-		 sum.reads, sum.read_bytes, sum.short_reads, sum.writes,
-		 sum.write_bytes, sum.short_writes, sum.again);
+		 sum.read.calls, sum.read.bytes, sum.read.shorts,
+		 sum.write.calls, sum.write.bytes, sum.write.shorts, sum.again);
 	diag("%s", want);
 	expect_counted(want);
 	return sum;
@@ -416,7 +414,7 @@ START_TEST(together_pipe)
 	seed_rnd();
 	together(PROCESSES, move_pipe, all);
 	sum = expect_tally(all);
-	expect_number("scullpipe0", "used", sum.write_bytes - sum.read_bytes);
+	expect_number("scullpipe0", "used", sum.write.bytes - sum.read.bytes);
 	expect_number("scullpipe0", "opens", 1);
 	close(fd);
 }

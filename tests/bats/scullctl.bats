@@ -245,11 +245,11 @@ as_user() {
 }
 
 @test "where sysfs has no values, they go by ioctl" {
-	mkdir -p "$tmp/root/proc" "$tmp/root/sys"
-	ln -s /dev "$tmp/root/dev"
-	cp /proc/devices "$tmp/root/proc"
-	scullctl --root="$tmp/root" set quantum 1234
-	same 1234 "$(scullctl --root="$tmp/root" get quantum)"
+	mkdir -p "$tmp/below"/{proc,sys}
+	ln -s /dev "$tmp/below/dev"
+	cp /proc/devices "$tmp/below/proc"
+	scullctl --root="$tmp/below" set quantum 1234
+	same 1234 "$(scullctl --root="$tmp/below" get quantum)"
 	same 1234 "$(scullctl get quantum)"
 }
 
