@@ -127,7 +127,7 @@ static ssize_t scull_sysfs_show_holding(struct device *node,
 			  *(u64 *)((void *)&sum + scull_sysfs_offset(attr)));
 }
 
-#define SCULL_HOLDING(_name, _wants)				\
+#define SCULL_HOLDING(_name, _wants)					\
 	SCULL_ATTRIBUTE(_name, scull_sysfs_show_holding,		\
 			offsetof(struct scull_holdings, _name), _wants)
 
@@ -156,7 +156,7 @@ static ssize_t scull_sysfs_show_state(struct device *node,
 					    scull_sysfs_offset(attr)));
 }
 
-#define SCULL_STATE(_name, _wants)				\
+#define SCULL_STATE(_name, _wants)					\
 	SCULL_ATTRIBUTE(_name, scull_sysfs_show_state,			\
 			offsetof(struct scull_state, _name), _wants)
 
