@@ -127,14 +127,14 @@ static ssize_t scull_sysfs_show_holding(struct device *node,
 			  *(u64 *)((void *)&sum + scull_sysfs_offset(attr)));
 }
 
-#define SCULL_HOLDING(_name, _wants)					\
+#define SCULL_HOLDING(_name, _member, _wants)				\
 	SCULL_ATTRIBUTE(_name, scull_sysfs_show_holding,		\
-			offsetof(struct scull_holdings, _name), _wants)
+			offsetof(struct scull_holdings, _member), _wants)
 
-SCULL_HOLDING(size, SCULL_HAS_STORE | SCULL_HAS_STORES);
-SCULL_HOLDING(quanta, SCULL_HAS_STORE | SCULL_HAS_STORES);
-SCULL_HOLDING(quantum, SCULL_HAS_STORE);
-SCULL_HOLDING(qset, SCULL_HAS_STORE);
+SCULL_HOLDING(size, size, SCULL_HAS_STORE | SCULL_HAS_STORES);
+SCULL_HOLDING(quanta, quanta, SCULL_HAS_STORE | SCULL_HAS_STORES);
+SCULL_HOLDING(quantum, quantum, SCULL_HAS_STORE);
+SCULL_HOLDING(qset, qset, SCULL_HAS_STORE);
 
 static int scull_sysfs_state(struct device *node, struct scull_state *state)
 {
@@ -156,16 +156,16 @@ static ssize_t scull_sysfs_show_state(struct device *node,
 					    scull_sysfs_offset(attr)));
 }
 
-#define SCULL_STATE(_name, _wants)					\
+#define SCULL_STATE(_name, _member, _wants)				\
 	SCULL_ATTRIBUTE(_name, scull_sysfs_show_state,			\
-			offsetof(struct scull_state, _name), _wants)
+			offsetof(struct scull_state, _member), _wants)
 
-SCULL_STATE(devices, SCULL_HAS_STORES);
-SCULL_STATE(capacity, SCULL_HAS_ENDS);
-SCULL_STATE(used, SCULL_HAS_ENDS);
-SCULL_STATE(readers, SCULL_HAS_ENDS);
-SCULL_STATE(writers, SCULL_HAS_ENDS);
-SCULL_STATE(waiters, SCULL_HAS_OWNER);
+SCULL_STATE(devices, devices, SCULL_HAS_STORES);
+SCULL_STATE(capacity, capacity, SCULL_HAS_ENDS);
+SCULL_STATE(used, used, SCULL_HAS_ENDS);
+SCULL_STATE(readers, readers, SCULL_HAS_ENDS);
+SCULL_STATE(writers, writers, SCULL_HAS_ENDS);
+SCULL_STATE(waiters, waiters, SCULL_HAS_OWNER);
 
 static ssize_t scull_sysfs_show_owner(struct device *node,
 				      struct device_attribute *attr, char *buf)
