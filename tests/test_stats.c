@@ -404,6 +404,36 @@ START_TEST(together_bare)
 }
 END_TEST
 
+/*
+ * Counting is an instruction or two of a call. Two processors are inside it at the
+ * same time only if they do little else, and do it often.
+ */
+#define TINY_READS 400000
+
+static void read_tiny(int me, void *arg)
+{
+	int fd = dev_open(0, O_RDONLY), i, times = repeat(TINY_READS);
+	char byte;
+
+	for (i = 0; i < times; i++)
+		expect_ret(pread(fd, &byte, 1, 0), 1);
+}
+
+START_TEST(together_tiny)
+{
+	unsigned long long due = repeat(TINY_READS) * 1ull * PROCESSES;
+	int fd = dev_open(0, O_RDWR);
+	char want[64];
+
+	expect_ret(pwrite(fd, "x", 1, 0), 1);
+	watch("scull0");
+	together(PROCESSES, read_tiny, NULL);
+	snprintf(want, sizeof(want), "reads=%llu read_bytes=%llu", due, due);
+	expect_counted(want);
+	close(fd);
+}
+END_TEST
+
 /* What went into the pipe came out, or is still in it. */
 START_TEST(together_pipe)
 {
@@ -479,6 +509,7 @@ static const struct test tests[] = {
 	{ &pipe_transfers, "a pipe: reads, writes, bytes, short ones, EAGAIN" },
 	{ &pipe_sleepers, "a pipe: sleeps and wakeups" },
 	{ &together_bare, "eight processes at a bare device add up", 0, 180 },
+	{ &together_tiny, "eight processes that read a byte at a time add up", 0, 180 },
 	{ &together_pipe, "eight processes at a pipe add up", 0, 180 },
 	{ &together_blocking, "eight processes that sleep add up", 0, 180 },
 };
