@@ -64,11 +64,15 @@ struct scull_guarded {
 	struct list_head waiters;
 };
 
-/* An opener as a policy sees him, and how he waits; linked while he does. */
+/*
+ * An opener as a policy sees him, and how he waits; linked while he does. When he
+ * is taken off the list, @err says what became of him.
+ */
 struct scull_opener {
 	kuid_t uid;
 	kuid_t euid;
 	bool privileged;
+	int err;
 	struct list_head link;
 	struct completion admitted;
 };
@@ -128,26 +132,30 @@ static void scull_guarded_leave(struct scull_guarded *guarded)
 static int scull_guarded_wait(struct scull_guarded *guarded,
 			      struct scull_opener *opener)
 {
-	bool admitted;
-	int err;
+	const struct scull_inject *inject = &guarded->dev.minor->inject;
+	bool waits = false;
+	int err = 0;
 
 	init_completion(&opener->admitted);
 	spin_lock(&guarded->lock);
-	admitted = scull_guarded_admit(guarded, opener);
-	if (!admitted)
+	if (scull_inject_gone(inject)) {
+		err = -ENODEV;
+	} else if (!scull_guarded_admit(guarded, opener)) {
+		waits = true;
 		list_add_tail(&opener->link, &guarded->waiters);
+	}
 	spin_unlock(&guarded->lock);
-	if (admitted)
-		return 0;
+	if (!waits)
+		return err;
 
 	pr_debug("%s: an open waits\n", guarded->dev.minor->name);
 	scull_count(&guarded->dev.minor->stats->sleeps);
 	err = wait_for_completion_interruptible(&opener->admitted);
 	if (!err)
-		return 0;
+		return opener->err;
 	spin_lock(&guarded->lock);
 	if (list_empty(&opener->link))
-		err = 0;
+		err = opener->err;
 	else
 		list_del(&opener->link);
 	spin_unlock(&guarded->lock);
@@ -181,6 +189,26 @@ static int scull_guarded_enter(struct scull_guarded *guarded,
 	return scull_guarded_wait(guarded, &opener);
 }
 
+/**
+ * scull_guarded_stir - wake those who wait for a device, if it is gone
+ * @device:	the device
+ */
+void scull_guarded_stir(void *device)
+{
+	struct scull_guarded *guarded = device;
+	struct scull_opener *opener, *next;
+
+	if (!scull_inject_gone(&guarded->dev.minor->inject))
+		return;
+	spin_lock(&guarded->lock);
+	list_for_each_entry_safe(opener, next, &guarded->waiters, link) {
+		opener->err = -ENODEV;
+		list_del_init(&opener->link);
+		complete(&opener->admitted);
+	}
+	spin_unlock(&guarded->lock);
+}
+
 static int scull_guarded_open(struct inode *inode, struct file *file)
 {
 	struct scull_guarded *guarded = file->private_data;
@@ -211,7 +239,8 @@ const struct file_operations scull_guarded_fops = {
 	.read_iter	= scull_read_iter,
 	.write_iter	= scull_write_iter,
 	.llseek		= scull_llseek,
-	.fsync		= noop_fsync,
+	.poll		= scull_poll,
+	.fsync		= scull_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.unlocked_ioctl	= scull_ioctl,
@@ -249,7 +278,7 @@ int scull_guarded_state(void *device, struct scull_state *state)
  *
  * Return: the device or an ERR_PTR().
  */
-void *scull_guarded_create(const struct scull_minor *minor)
+void *scull_guarded_create(struct scull_minor *minor)
 {
 	struct scull_guarded *guarded = kzalloc(sizeof(*guarded), GFP_KERNEL);
 	int err;
@@ -488,9 +517,11 @@ static int scull_private_open(struct inode *inode, struct file *file)
 static int scull_private_release(struct inode *inode, struct file *file)
 {
 	struct scull_private *private = file->private_data;
+	struct scull_minor *minor = private->dev.minor;
 
-	scull_count(&private->dev.minor->stats->closes);
+	scull_count(&minor->stats->closes);
 	scull_private_leave(private);
+	scull_minor_drop(minor);
 	return 0;
 }
 
@@ -504,7 +535,8 @@ const struct file_operations scull_privates_fops = {
 	.read_iter	= scull_read_iter,
 	.write_iter	= scull_write_iter,
 	.llseek		= scull_llseek,
-	.fsync		= noop_fsync,
+	.poll		= scull_poll,
+	.fsync		= scull_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.unlocked_ioctl	= scull_ioctl,
@@ -593,7 +625,7 @@ int scull_privates_state(void *device, struct scull_state *state)
  *
  * Return: the device or an ERR_PTR().
  */
-void *scull_privates_create(const struct scull_minor *minor)
+void *scull_privates_create(struct scull_minor *minor)
 {
 	struct scull_privates *privates = kzalloc(sizeof(*privates), GFP_KERNEL);
 	int err;

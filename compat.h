@@ -22,6 +22,29 @@
 #define scull_tty_session(tty) ((tty)->ctrl.session)
 #endif
 
+/* 5.14: an iterator keeps what kind it is apart from its direction. */
+#include <linux/uio.h>
+
+/**
+ * scull_iter_turn - make an iterator read what it was to write, or the reverse
+ * @iter:	the iterator
+ *
+ * Return: can it be done? A pipe, which old kernels splice into, goes one way.
+ */
+static inline bool scull_iter_turn(struct iov_iter *iter)
+{
+#if SCULL_KERNEL_BEFORE(6, 5)
+	if (iov_iter_is_pipe(iter))
+		return false;
+#endif
+#if SCULL_KERNEL_BEFORE(5, 14)
+	iter->type ^= WRITE;
+#else
+	iter->data_source = !iter->data_source;
+#endif
+	return true;
+}
+
 /*
  * 6.0: an iterator over one buffer of user space needs no array. The array that
  * older ones need lives as long as the block that makes the iterator.

@@ -156,27 +156,44 @@ static const struct file_operations scull_map_fops = {
 static struct dentry *scull_debugfs;
 
 /**
- * scull_debugfs_init - make the files in debugfs
+ * scull_debugfs_add - make the file of a device
+ * @minor:	the device
  *
- * Call it when every device of the table exists. The driver works without them,
- * so nobody is told if they cannot be made. May sleep.
+ * The driver works without it, so nobody is told if it cannot be made. May sleep.
  */
-void __init scull_debugfs_init(void)
+void scull_debugfs_add(struct scull_minor *minor)
 {
-	const struct scull_minor *minor;
-	unsigned int i;
-
-	scull_debugfs = debugfs_create_dir("scull", NULL);
-	for (i = 0; (minor = scull_minor_at(i)); i++)
-		if (minor->type->get)
-			debugfs_create_file(minor->name, 0400, scull_debugfs,
-					    (void *)minor, &scull_map_fops);
+	if (minor->type->get)
+		minor->map = debugfs_create_file(minor->name, 0400,
+						 scull_debugfs, minor,
+						 &scull_map_fops);
 }
 
 /**
- * scull_debugfs_exit - take the files in debugfs away
+ * scull_debugfs_remove - take the file of a device away
+ * @minor:	the device
  *
- * Call it before the devices go. May sleep.
+ * Waits until nobody is inside a read of it. May sleep.
+ */
+void scull_debugfs_remove(struct scull_minor *minor)
+{
+	debugfs_remove(minor->map);
+}
+
+/**
+ * scull_debugfs_init - make the directory in debugfs
+ *
+ * May sleep.
+ */
+void __init scull_debugfs_init(void)
+{
+	scull_debugfs = debugfs_create_dir("scull", NULL);
+}
+
+/**
+ * scull_debugfs_exit - take the directory in debugfs away
+ *
+ * May sleep.
  */
 void scull_debugfs_exit(void)
 {

@@ -9,12 +9,16 @@
 
 #include <linux/fs.h>
 #include <linux/gfp.h>
+#include <linux/poll.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <linux/xarray.h>
 
+#include "inject.h"
 #include "stats.h"
 
 /*
@@ -112,15 +116,15 @@ loff_t scull_store_seek_hole(struct scull_store *store, loff_t pos);
  *		while bytes are copied, so whoever stalls a fault on his own
  *		memory stalls the device: every wait for it must be killable.
  * @store:	what the device holds; a trim puts an empty one in its place
- * @minor:	the entry of the device, or of the one that this is a part of
+ * @minor:	the device by its minor number, or the one that this is a part of
  */
 struct scull_dev {
 	struct rw_semaphore lock;
 	struct scull_store *store;
-	const struct scull_minor *minor;
+	struct scull_minor *minor;
 };
 
-int scull_dev_init(struct scull_dev *dev, const struct scull_minor *minor);
+int scull_dev_init(struct scull_dev *dev, struct scull_minor *minor);
 void scull_dev_exit(struct scull_dev *dev);
 int scull_dev_open(struct scull_dev *dev, struct file *file);
 struct scull_dev *scull_dev_get(void *device, unsigned long *id);
@@ -133,6 +137,8 @@ ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
 ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from);
 loff_t scull_llseek(struct file *file, loff_t offset, int whence);
+int scull_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+__poll_t scull_poll(struct file *file, poll_table *wait);
 int scull_release(struct inode *inode, struct file *file);
 
 long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
@@ -177,10 +183,13 @@ struct scull_state {
  *		name bears no number
  * @fops:	what an open file of such a device does; open() finds the device
  *		in the file's private_data, release() counts in @closes of the
- *		device's counters
+ *		device's counters and ends with scull_minor_drop()
  * @policy:	who may open it, where @create asks for that
- * @create:	makes one device at load: the device or an ERR_PTR(); may sleep
+ * @create:	makes one device, empty: the device or an ERR_PTR(); may sleep
  * @destroy:	takes it away when nobody can have it open any more; may sleep
+ * @stir:	tells all who wait for the device or poll it to look again: it may be
+ *		gone (scull_inject_gone()), or faults hold pollers no longer; does
+ *		not sleep. NULL if nobody waits
  * @state:	tells what @has promises, beside the stores: 0 or -EINTR; may
  *		sleep, but not as long as a caller pleases. NULL if nothing
  * @get:	goes through the stores of a device, for who wants to look at
@@ -195,8 +204,9 @@ struct scull_type {
 	const int *count;
 	const struct file_operations *fops;
 	const struct scull_policy *policy;
-	void *(*create)(const struct scull_minor *minor);
+	void *(*create)(struct scull_minor *minor);
 	void (*destroy)(void *device);
+	void (*stir)(void *device);
 	int (*state)(void *device, struct scull_state *state);
 	struct scull_dev *(*get)(void *device, unsigned long *id);
 	void (*put)(void *device, struct scull_dev *dev);
@@ -206,14 +216,19 @@ struct scull_type {
 #define SCULL_NAME_LEN 16
 
 /**
- * struct scull_minor - a device by its minor number, counted from scull_minor
+ * struct scull_minor - a device by its minor number
  * @stats:	its counters
  * @type:	its row of the device table
  * @number:	its number among its type
  * @name:	name of its node
  * @device:	what @type's create() made
+ * @inject:	what is to go wrong with it
+ * @map:	its file in debugfs, if there is one
+ * @users:	its place in the table, open files, and others that look at it; the
+ *		last one frees it
+ * @rcu:	for that
  *
- * None of it changes while the device exists.
+ * Nothing but @inject and @users changes while the device exists.
  */
 struct scull_minor {
 	struct scull_stats __percpu *stats;
@@ -221,27 +236,46 @@ struct scull_minor {
 	unsigned int number;
 	char name[SCULL_NAME_LEN];
 	void *device;
+	struct scull_inject inject;
+	struct dentry *map;
+	refcount_t users;
+	struct rcu_head rcu;
 };
 
-const struct scull_minor *scull_minor_at(unsigned int index);
+int scull_minors_create(const struct scull_type *types, unsigned int count);
+void scull_minors_destroy(void);
+unsigned int scull_minors_count(void);
+struct scull_minor *scull_minor_hold(unsigned int index);
+void scull_minor_drop(struct scull_minor *minor);
 struct scull_dev *scull_minor_get(const struct scull_minor *minor,
 				  unsigned long *id);
 void scull_minor_put(const struct scull_minor *minor, struct scull_dev *dev);
 
+int scull_class_add(void);
+void scull_class_remove(void);
+void scull_nodes_add(dev_t first);
+void scull_nodes_remove(void);
+int scull_unplug(const char *name);
+int scull_plug(const char *name);
+int scull_unplugged_show(char *buf);
+
 extern const struct file_operations scull_pipe_fops;
-void *scull_pipe_create(const struct scull_minor *minor);
+struct scull_minor *scull_pipe_minor(const struct file *file);
+void *scull_pipe_create(struct scull_minor *minor);
 void scull_pipe_destroy(void *device);
+void scull_pipe_stir(void *device);
 int scull_pipe_state(void *device, struct scull_state *state);
 
 extern const struct scull_policy scull_single_policy;
 extern const struct scull_policy scull_uid_policy;
 extern const struct scull_policy scull_wuid_policy;
 extern const struct file_operations scull_guarded_fops;
-void *scull_guarded_create(const struct scull_minor *minor);
+void *scull_guarded_create(struct scull_minor *minor);
+void scull_guarded_stir(void *device);
 int scull_guarded_state(void *device, struct scull_state *state);
 
 extern const struct file_operations scull_privates_fops;
-void *scull_privates_create(const struct scull_minor *minor);
+void *scull_privates_create(struct scull_minor *minor);
 void scull_privates_destroy(void *device);
 int scull_privates_state(void *device, struct scull_state *state);
 struct scull_dev *scull_privates_get(void *device, unsigned long *id);
@@ -256,9 +290,13 @@ extern const struct attribute_group *scull_sysfs_device_groups[];
 #ifdef CONFIG_DEBUG_FS
 void scull_debugfs_init(void);
 void scull_debugfs_exit(void);
+void scull_debugfs_add(struct scull_minor *minor);
+void scull_debugfs_remove(struct scull_minor *minor);
 #else
 static inline void scull_debugfs_init(void) { }
 static inline void scull_debugfs_exit(void) { }
+static inline void scull_debugfs_add(struct scull_minor *minor) { }
+static inline void scull_debugfs_remove(struct scull_minor *minor) { }
 #endif
 
 #endif /* _SCULL_INTERNAL_H */

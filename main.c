@@ -14,7 +14,7 @@
 #include <linux/device.h>
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/percpu.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
@@ -224,9 +224,18 @@ static int scull_reset(void)
 	return 0;
 }
 
+/* The device of an open file. */
+static struct scull_minor *scull_minor_of(const struct file *file)
+{
+	const struct scull_dev *dev = file->private_data;
+
+	return file->f_op == &scull_pipe_fops ? scull_pipe_minor(file) :
+						dev->minor;
+}
+
 /**
  * scull_ioctl - the ioctl commands, the same on every device
- * @file:	ignored
+ * @file:	says only of which device faults may be in force
  * @cmd:	a command of scull.h
  * @arg:	its value, or the address of an int
  *
@@ -239,7 +248,14 @@ static int scull_reset(void)
 long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	int __user *argp = (int __user *)arg;
+	int err;
 
+	if (scull_injecting()) {
+		err = scull_inject_call(scull_minor_of(file), SCULL_OP_IOCTL,
+					file);
+		if (err)
+			return err;
+	}
 	switch (cmd) {
 	case SCULL_IOCRESET:
 		return scull_reset();
@@ -279,7 +295,7 @@ long scull_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 #ifdef CONFIG_COMPAT
 /**
  * scull_compat_ioctl - scull_ioctl() for a 32-bit program on a 64-bit kernel
- * @file:	ignored
+ * @file:	as for scull_ioctl()
  * @cmd:	a command of scull.h: an int has the same size on both sides
  * @arg:	an address of the program, or a value, which is no address and must
  *		not be treated as one
@@ -309,7 +325,7 @@ static struct scull_store *scull_new_store(void)
  *
  * Return: 0 or -ENOMEM.
  */
-int scull_dev_init(struct scull_dev *dev, const struct scull_minor *minor)
+int scull_dev_init(struct scull_dev *dev, struct scull_minor *minor)
 {
 	dev->minor = minor;
 	init_rwsem(&dev->lock);
@@ -404,8 +420,10 @@ static int scull_open(struct inode *inode, struct file *file)
 int scull_release(struct inode *inode, struct file *file)
 {
 	struct scull_dev *dev = file->private_data;
+	struct scull_minor *minor = dev->minor;
 
-	scull_count(&dev->minor->stats->closes);
+	scull_count(&minor->stats->closes);
+	scull_minor_drop(minor);
 	return 0;
 }
 
@@ -445,11 +463,30 @@ ssize_t scull_read(struct file *file, char __user *buf, size_t count,
 	struct scull_dev *dev = file->private_data;
 	ssize_t ret;
 
+	if (scull_injecting())
+		return scull_inject_read(file, buf, count, pos);
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
 	ret = scull_store_read_user(dev->store, *pos, buf, count);
 	up_read(&dev->lock);
 	return scull_read_ends(dev, pos, count, ret);
+}
+
+static ssize_t scull_dev_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct scull_dev *dev = iocb->ki_filp->private_data;
+	size_t count = iov_iter_count(to);
+	ssize_t ret;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		ret = down_read_trylock(&dev->lock) ? 0 : -EAGAIN;
+	else
+		ret = down_read_killable(&dev->lock);
+	if (!ret) {
+		ret = scull_store_read(dev->store, iocb->ki_pos, to);
+		up_read(&dev->lock);
+	}
+	return scull_read_ends(dev, &iocb->ki_pos, count, ret);
 }
 
 /**
@@ -465,18 +502,28 @@ ssize_t scull_read(struct file *file, char __user *buf, size_t count,
 ssize_t scull_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct scull_dev *dev = iocb->ki_filp->private_data;
-	size_t count = iov_iter_count(to);
-	ssize_t ret;
 
-	if (iocb->ki_flags & IOCB_NOWAIT)
-		ret = down_read_trylock(&dev->lock) ? 0 : -EAGAIN;
-	else
-		ret = down_read_killable(&dev->lock);
-	if (!ret) {
-		ret = scull_store_read(dev->store, iocb->ki_pos, to);
-		up_read(&dev->lock);
-	}
-	return scull_read_ends(dev, &iocb->ki_pos, count, ret);
+	if (scull_injecting())
+		return scull_inject_transfer(dev->minor, SCULL_OP_READ,
+					     iocb->ki_pos, iocb, to,
+					     scull_dev_read_iter);
+	return scull_dev_read_iter(iocb, to);
+}
+
+/*
+ * Where the device must not grow as far as a write would have it, cuts the write
+ * or refuses it. What is in the device can be written again.
+ */
+static int scull_dev_limit(const struct scull_dev *dev, loff_t at,
+			   struct iov_iter *from)
+{
+	loff_t limit = max_t(loff_t, scull_inject_limit(&dev->minor->inject),
+			     dev->store->size);
+
+	if (at >= limit && iov_iter_count(from))
+		return -ENOSPC;
+	iov_iter_truncate(from, limit - at);
+	return 0;
 }
 
 /*
@@ -502,10 +549,17 @@ static __always_inline ssize_t scull_dev_write(struct scull_dev *dev,
 		goto out;
 	if (append)
 		at = dev->store->size;
-	if (nowait && !scull_store_covers(dev->store, at, count))
+	if (scull_injecting()) {
+		ret = scull_dev_limit(dev, at, from);
+		if (ret)
+			goto out_unlock;
+	}
+	if (nowait &&
+	    !scull_store_covers(dev->store, at, iov_iter_count(from)))
 		ret = -EAGAIN;
 	else
 		ret = scull_store_write(dev->store, at, from);
+out_unlock:
 	up_write(&dev->lock);
 out:
 	minor = dev->minor;
@@ -533,9 +587,39 @@ ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
 {
 	struct iov_iter from;
 
+	if (scull_injecting())
+		return scull_inject_write(file, buf, count, pos);
 	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
 	return scull_dev_write(file->private_data, pos,
 			       file->f_flags & O_APPEND, false, &from);
+}
+
+static ssize_t scull_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return scull_dev_write(iocb->ki_filp->private_data, &iocb->ki_pos,
+			       iocb->ki_flags & IOCB_APPEND,
+			       iocb->ki_flags & IOCB_NOWAIT, from);
+}
+
+/* Rules want to know where a write will begin, though others may append before. */
+static ssize_t scull_write_iter_injected(struct kiocb *iocb,
+					 struct iov_iter *from)
+{
+	struct scull_dev *dev = iocb->ki_filp->private_data;
+	loff_t pos = iocb->ki_pos;
+
+	if (iocb->ki_flags & IOCB_APPEND) {
+		if (iocb->ki_flags & IOCB_NOWAIT) {
+			if (!down_read_trylock(&dev->lock))
+				return -EAGAIN;
+		} else if (down_read_killable(&dev->lock)) {
+			return -EINTR;
+		}
+		pos = dev->store->size;
+		up_read(&dev->lock);
+	}
+	return scull_inject_transfer(dev->minor, SCULL_OP_WRITE, pos, iocb,
+				     from, scull_dev_write_iter);
 }
 
 /**
@@ -550,9 +634,9 @@ ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
  */
 ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	return scull_dev_write(iocb->ki_filp->private_data, &iocb->ki_pos,
-			       iocb->ki_flags & IOCB_APPEND,
-			       iocb->ki_flags & IOCB_NOWAIT, from);
+	if (scull_injecting())
+		return scull_write_iter_injected(iocb, from);
+	return scull_dev_write_iter(iocb, from);
 }
 
 /**
@@ -573,6 +657,11 @@ loff_t scull_llseek(struct file *file, loff_t offset, int whence)
 	struct scull_store *store;
 	loff_t ret;
 
+	if (scull_injecting()) {
+		ret = scull_inject_call(dev->minor, SCULL_OP_SEEK, file);
+		if (ret)
+			return ret;
+	}
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
 	store = dev->store;
@@ -595,6 +684,44 @@ out:
 	return ret;
 }
 
+/**
+ * scull_fsync - nothing, for a bare device has nothing to bring elsewhere
+ * @file:	the file
+ * @start:	ignored, as the next two
+ * @end:	ignored
+ * @datasync:	ignored
+ *
+ * Return: 0, or the error of a fault.
+ */
+int scull_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct scull_dev *dev = file->private_data;
+
+	if (scull_injecting())
+		return scull_inject_call(dev->minor, SCULL_OP_FSYNC, file);
+	return 0;
+}
+
+/**
+ * scull_poll - say that a bare device can be read and written
+ * @file:	the file
+ * @wait:	what the poller waits with
+ *
+ * Return: that, or what faults say.
+ */
+__poll_t scull_poll(struct file *file, poll_table *wait)
+{
+	struct scull_dev *dev = file->private_data;
+
+	/* Who wants to hear of nothing else still hears that it was unplugged. */
+	poll_wait(file, &dev->minor->inject.wait, wait);
+	/* Pairs with the barrier of who is about to wake. */
+	smp_mb();
+	if (scull_injecting())
+		return scull_inject_poll(dev->minor, file, DEFAULT_POLLMASK);
+	return DEFAULT_POLLMASK;
+}
+
 static const struct file_operations scull_fops = {
 	.owner		= THIS_MODULE,
 	.open		= scull_open,
@@ -604,7 +731,8 @@ static const struct file_operations scull_fops = {
 	.read_iter	= scull_read_iter,
 	.write_iter	= scull_write_iter,
 	.llseek		= scull_llseek,
-	.fsync		= noop_fsync,
+	.poll		= scull_poll,
+	.fsync		= scull_fsync,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.unlocked_ioctl	= scull_ioctl,
@@ -625,7 +753,7 @@ struct scull_dev *scull_dev_get(void *device, unsigned long *id)
 	return *id ? NULL : device;
 }
 
-static void *scull_create(const struct scull_minor *minor)
+static void *scull_create(struct scull_minor *minor)
 {
 	struct scull_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	int err;
@@ -666,6 +794,7 @@ static const struct scull_type scull_types[] = {
 		.fops		= &scull_pipe_fops,
 		.create		= scull_pipe_create,
 		.destroy	= scull_pipe_destroy,
+		.stir		= scull_pipe_stir,
 		.state		= scull_pipe_state,
 	},
 	{
@@ -699,6 +828,7 @@ static const struct scull_type scull_types[] = {
 		.policy		= &scull_wuid_policy,
 		.create		= scull_guarded_create,
 		.destroy	= scull_destroy,
+		.stir		= scull_guarded_stir,
 		.state		= scull_guarded_state,
 		.get		= scull_dev_get,
 	},
@@ -715,77 +845,24 @@ static const struct scull_type scull_types[] = {
 	},
 };
 
-static struct scull_minor *scull_minors;
-static unsigned int scull_nr_minors;
 static dev_t scull_first;
-static struct class scull_class = {
-	.name		= "scull",
-	.class_groups	= scull_sysfs_class_groups,
-	.dev_groups	= scull_sysfs_device_groups,
-};
-
 static struct cdev *scull_cdev;
 
-/**
- * scull_minor_at - find a device by its minor number
- * @index:	the minor number less scull_minor
- *
- * Return: the device's entry, NULL if there is no such device.
- */
-const struct scull_minor *scull_minor_at(unsigned int index)
-{
-	return index < scull_nr_minors ? &scull_minors[index] : NULL;
-}
-
-/**
- * scull_minor_get - go through the stores of a device, and lock each
- * @minor:	the device's entry
- * @id:		0, or one more than the id that the last call gave; the id of the
- *		store found is stored here
- *
- * Readers share the lock. May sleep.
- *
- * Return: what has the store, held until scull_minor_put(); NULL when there are
- * no more, or the device has none; ERR_PTR(-EINTR) if the caller was killed.
- */
-struct scull_dev *scull_minor_get(const struct scull_minor *minor,
-				  unsigned long *id)
-{
-	const struct scull_type *type = minor->type;
-	struct scull_dev *dev = NULL;
-
-	if (type->get)
-		dev = type->get(minor->device, id);
-	if (!dev || !down_read_killable(&dev->lock))
-		return dev;
-	if (type->put)
-		type->put(minor->device, dev);
-	return ERR_PTR(-EINTR);
-}
-
-/**
- * scull_minor_put - let go what scull_minor_get() found
- * @minor:	the device's entry
- * @dev:	what was found
- *
- * May sleep.
- */
-void scull_minor_put(const struct scull_minor *minor, struct scull_dev *dev)
-{
-	up_read(&dev->lock);
-	if (minor->type->put)
-		minor->type->put(minor->device, dev);
-}
-
 /* Hands a file to the device's own type. */
-static int scull_open_type(const struct scull_minor *minor, struct inode *inode,
+static int scull_open_type(struct scull_minor *minor, struct inode *inode,
 			   struct file *file)
 {
 	const struct file_operations *fops;
+	int err;
 
 	/* The VFS would refuse it too, but only after the device was emptied. */
 	if (file->f_flags & O_DIRECT)
 		return -EINVAL;
+	if (scull_injecting()) {
+		err = scull_inject_call(minor, SCULL_OP_OPEN, file);
+		if (err)
+			return err;
+	}
 	fops = fops_get(minor->type->fops);
 	if (!fops)
 		return -ENXIO;
@@ -794,20 +871,25 @@ static int scull_open_type(const struct scull_minor *minor, struct inode *inode,
 	return fops->open(inode, file);
 }
 
-/* One cdev serves all minors. */
+/* One cdev serves all minors. Each open file uses its device until it is closed. */
 static int scull_open_minor(struct inode *inode, struct file *file)
 {
-	const struct scull_minor *minor =
-		scull_minor_at(iminor(inode) - MINOR(scull_first));
-	int err = scull_open_type(minor, inode, file);
+	struct scull_minor *minor =
+		scull_minor_hold(iminor(inode) - MINOR(scull_first));
+	int err;
 
+	if (!minor)
+		return -ENODEV;
+	err = scull_open_type(minor, inode, file);
 	pr_debug("open of %s, flags %#x: %d\n", minor->name, file->f_flags,
 		 err);
 	trace_scull_open(minor, file->f_flags, err);
-	if (err)
+	if (err) {
 		scull_count(&minor->stats->refused);
-	else
+		scull_minor_drop(minor);
+	} else {
 		scull_count(&minor->stats->opens);
+	}
 	return err;
 }
 
@@ -816,88 +898,22 @@ static const struct file_operations scull_minor_fops = {
 	.open	= scull_open_minor,
 };
 
-static unsigned int scull_type_count(const struct scull_type *type)
-{
-	return type->count ? *type->count : 1;
-}
-
-static void scull_destroy_minors(void)
-{
-	struct scull_minor *minor;
-
-	while (scull_nr_minors) {
-		minor = &scull_minors[--scull_nr_minors];
-		minor->type->destroy(minor->device);
-		free_percpu(minor->stats);
-	}
-	kfree(scull_minors);
-}
-
-static int __init scull_create_minor(const struct scull_type *type,
-				     unsigned int number)
-{
-	struct scull_minor *minor = &scull_minors[scull_nr_minors];
-
-	minor->type = type;
-	minor->number = number;
-	if (type->count)
-		snprintf(minor->name, sizeof(minor->name), "%s%u", type->name,
-			 number);
-	else
-		strscpy(minor->name, type->name, sizeof(minor->name));
-	minor->stats = alloc_percpu(struct scull_stats);
-	if (!minor->stats)
-		return -ENOMEM;
-	minor->device = type->create(minor);
-	if (IS_ERR(minor->device)) {
-		free_percpu(minor->stats);
-		return PTR_ERR(minor->device);
-	}
-	pr_debug("made %s\n", minor->name);
-	scull_nr_minors++;
-	return 0;
-}
-
-static int __init scull_create_minors(void)
-{
-	const struct scull_type *type;
-	unsigned int i, number, total = 0;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(scull_types); i++)
-		total += scull_type_count(&scull_types[i]);
-	scull_minors = kcalloc(total, sizeof(*scull_minors), GFP_KERNEL);
-	if (!scull_minors)
-		return -ENOMEM;
-
-	for (i = 0; i < ARRAY_SIZE(scull_types); i++) {
-		type = &scull_types[i];
-		for (number = 0; number < scull_type_count(type); number++) {
-			err = scull_create_minor(type, number);
-			if (err) {
-				scull_destroy_minors();
-				return err;
-			}
-		}
-	}
-	return 0;
-}
-
 static int __init scull_register_region(void)
 {
 	unsigned int room = MINORMASK + 1 - scull_minor.value;
+	unsigned int count = scull_minors_count();
 	int err;
 
-	if (scull_nr_minors > room) {
+	if (count > room) {
 		pr_err("parameter scull_minor: %d leaves minor numbers for %u devices, not for %u\n",
-		       scull_minor.value, room, scull_nr_minors);
+		       scull_minor.value, room, count);
 		return -EINVAL;
 	}
 	if (!scull_major.value)
 		return alloc_chrdev_region(&scull_first, scull_minor.value,
-					   scull_nr_minors, "scull");
+					   count, "scull");
 	scull_first = MKDEV(scull_major.value, scull_minor.value);
-	err = register_chrdev_region(scull_first, scull_nr_minors, "scull");
+	err = register_chrdev_region(scull_first, count, "scull");
 	if (err == -EBUSY)
 		pr_err("parameter scull_major: %d is taken by another driver\n",
 		       scull_major.value);
@@ -913,39 +929,10 @@ static int __init scull_add_cdev(void)
 		return -ENOMEM;
 	scull_cdev->ops = &scull_minor_fops;
 	scull_cdev->owner = THIS_MODULE;
-	err = cdev_add(scull_cdev, scull_first, scull_nr_minors);
+	err = cdev_add(scull_cdev, scull_first, scull_minors_count());
 	if (err)
 		kobject_put(&scull_cdev->kobj);
 	return err;
-}
-
-static dev_t scull_devt(unsigned int index)
-{
-	return MKDEV(MAJOR(scull_first), MINOR(scull_first) + index);
-}
-
-/* The devices work without nodes too: one that cannot be made is a warning. */
-static void __init scull_add_nodes(void)
-{
-	struct device *node;
-	unsigned int i;
-
-	for (i = 0; i < scull_nr_minors; i++) {
-		node = device_create(&scull_class, NULL, scull_devt(i),
-				     &scull_minors[i], "%s",
-				     scull_minors[i].name);
-		if (IS_ERR(node))
-			pr_warn("cannot make the node of %s: %pe\n",
-				scull_minors[i].name, node);
-	}
-}
-
-static void scull_remove_nodes(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < scull_nr_minors; i++)
-		device_destroy(&scull_class, scull_devt(i));
 }
 
 /*
@@ -958,7 +945,7 @@ static int __init scull_init(void)
 	int err;
 
 	step = "make the devices";
-	err = scull_create_minors();
+	err = scull_minors_create(scull_types, ARRAY_SIZE(scull_types));
 	if (err)
 		goto fail;
 
@@ -968,7 +955,7 @@ static int __init scull_init(void)
 		goto fail_minors;
 
 	step = "make the device class";
-	err = class_register(&scull_class);
+	err = scull_class_add();
 	if (err)
 		goto fail_region;
 
@@ -982,20 +969,20 @@ static int __init scull_init(void)
 	if (err)
 		goto fail_proc;
 
-	scull_add_nodes();
 	scull_debugfs_init();
-	pr_info("%u devices from major %u, minor %u\n", scull_nr_minors,
+	scull_nodes_add(scull_first);
+	pr_info("%u devices from major %u, minor %u\n", scull_minors_count(),
 		MAJOR(scull_first), MINOR(scull_first));
 	return 0;
 
 fail_proc:
 	scull_proc_exit();
 fail_class:
-	class_unregister(&scull_class);
+	scull_class_remove();
 fail_region:
-	unregister_chrdev_region(scull_first, scull_nr_minors);
+	unregister_chrdev_region(scull_first, scull_minors_count());
 fail_minors:
-	scull_destroy_minors();
+	scull_minors_destroy();
 fail:
 	pr_err("cannot %s: error %d\n", step, err);
 	return err;
@@ -1005,13 +992,13 @@ module_init(scull_init);
 /* The kernel unloads the module only when no file of it is open. */
 static void __exit scull_exit(void)
 {
+	scull_nodes_remove();
 	scull_debugfs_exit();
-	scull_remove_nodes();
 	cdev_del(scull_cdev);
 	scull_proc_exit();
-	class_unregister(&scull_class);
-	unregister_chrdev_region(scull_first, scull_nr_minors);
-	scull_destroy_minors();
+	scull_class_remove();
+	unregister_chrdev_region(scull_first, scull_minors_count());
+	scull_minors_destroy();
 }
 module_exit(scull_exit);
 

@@ -129,7 +129,7 @@ struct scull_pipe_end {
  * @writer:	the end that bytes enter by; its index is called head
  */
 struct scull_pipe {
-	const struct scull_minor *minor;
+	struct scull_minor *minor;
 	struct mutex lock;	/* opens and closes */
 	char *buffer;
 	unsigned int capacity;
@@ -208,6 +208,12 @@ static void scull_pipe_set_opens(struct scull_pipe_end *end, unsigned int opens)
 	smp_store_release(&end->opens, opens);
 }
 
+/* Was the pipe unplugged? Who waits is told so. */
+static bool scull_pipe_gone(const struct scull_pipe *pipe)
+{
+	return scull_inject_gone(&pipe->minor->inject);
+}
+
 /* Can a read return at once? @need is not used: one byte is enough. */
 static bool scull_pipe_readable(struct scull_pipe *pipe, unsigned int need)
 {
@@ -271,7 +277,7 @@ static int scull_pipe_wake_function(struct wait_queue_entry *entry,
 	struct scull_pipe_waiter *waiter =
 		container_of(entry, struct scull_pipe_waiter, entry);
 
-	if (!scull_pipe_ready(waiter))
+	if (!scull_pipe_ready(waiter) && !scull_pipe_gone(waiter->pipe))
 		return 0;
 	/* Before he leaves the queue, so that he finds it when he arrives. */
 	WRITE_ONCE(waiter->end->coming, waiter);
@@ -460,7 +466,10 @@ static void scull_pipe_sleep(const struct scull_pipe_waiter *waiter)
 	trace_scull_pipe_wake(minor, writes);
 }
 
-/* Waits at @end, holding no lock, until the waiter is ready or has a signal. */
+/*
+ * Waits at @end, holding no lock, until the waiter is ready or has a signal, or
+ * the pipe is gone.
+ */
 static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 				    struct scull_pipe_end *end,
 				    struct scull_pipe_end *far,
@@ -483,6 +492,10 @@ static noinline int scull_pipe_wait(struct scull_pipe *pipe,
 		prepare_to_wait_exclusive(&end->wait, &waiter.entry,
 					  TASK_INTERRUPTIBLE);
 		scull_pipe_arrive(&waiter);
+		if (scull_pipe_gone(pipe)) {
+			err = -ENODEV;
+			break;
+		}
 		if (scull_pipe_ready(&waiter))
 			break;
 		if (signal_pending(current)) {
@@ -566,6 +579,18 @@ scull_pipe_take(struct scull_pipe *pipe, scull_pipe_copy_t *copy,
 }
 
 /*
+ * How many bytes the writer may put until the pipe holds as many as it is allowed
+ * to, which is for who makes faults to say.
+ */
+static size_t scull_pipe_left(struct scull_pipe *pipe)
+{
+	s64 limit = scull_inject_limit(&pipe->minor->inject);
+	unsigned int used = scull_pipe_used(pipe);
+
+	return limit > used ? min_t(u64, limit - used, SIZE_MAX) : 0;
+}
+
+/*
  * Puts a piece of what fits into the ring, not past its wrap unless that splits
  * the first @need bytes, and nothing unless there is room for those. They are
  * published at once, and if they are the whole write and cannot all be read none
@@ -578,12 +603,19 @@ scull_pipe_put(struct scull_pipe *pipe, scull_pipe_copy_t *copy,
 {
 	unsigned int offset = scull_ring_offset(pipe->capacity,
 						pipe->writer.index);
-	size_t len, copied;
+	size_t len, left, copied;
 
 	if (scull_pipe_deserted(&pipe->reader))
 		return -EPIPE;
 	len = min_t(size_t, from->count, SCULL_PIPE_PIECE);
 	len = min_t(size_t, len, scull_pipe_room(pipe, len));
+	if (scull_injecting()) {
+		left = scull_pipe_left(pipe);
+		if (!left)
+			return -ENOSPC;
+		len = min(len, left);
+		need = min_t(size_t, need, left);
+	}
 	if (len < need)
 		return -EAGAIN;
 	len = min_t(size_t, len, pipe->capacity - offset);
@@ -693,12 +725,27 @@ scull_pipe_give(const struct file *file, bool nowait, scull_pipe_copy_t *copy,
 	return ret;
 }
 
+/**
+ * scull_pipe_minor - the device of an open pipe
+ * @file:	the open file
+ *
+ * Return: the device.
+ */
+struct scull_minor *scull_pipe_minor(const struct file *file)
+{
+	const struct scull_pipe *pipe = file->private_data;
+
+	return pipe->minor;
+}
+
 /* As scull_read() and scull_write(): quicker than the general way below. */
 static ssize_t scull_pipe_read(struct file *file, char __user *buf,
 			       size_t count, loff_t *pos)
 {
 	struct scull_pipe_bytes to = { .buf = buf, .count = count };
 
+	if (scull_injecting())
+		return scull_inject_read(file, buf, count, pos);
 	return scull_pipe_get(file, false, scull_pipe_to_user, &to);
 }
 
@@ -710,10 +757,12 @@ static ssize_t scull_pipe_write(struct file *file, const char __user *buf,
 		.count	= count,
 	};
 
+	if (scull_injecting())
+		return scull_inject_write(file, buf, count, pos);
 	return scull_pipe_give(file, false, scull_pipe_from_user, &from);
 }
 
-static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t scull_pipe_get_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct scull_pipe_bytes bytes = {
 		.iter	= to,
@@ -724,7 +773,16 @@ static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			      scull_pipe_to_iter, &bytes);
 }
 
-static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t scull_pipe_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	if (scull_injecting())
+		return scull_inject_transfer(scull_pipe_minor(iocb->ki_filp),
+					     SCULL_OP_READ, SCULL_INJECT_STREAM,
+					     iocb, to, scull_pipe_get_iter);
+	return scull_pipe_get_iter(iocb, to);
+}
+
+static ssize_t scull_pipe_give_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct scull_pipe_bytes bytes = {
 		.iter	= from,
@@ -733,6 +791,16 @@ static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	return scull_pipe_give(iocb->ki_filp, iocb->ki_flags & IOCB_NOWAIT,
 			       scull_pipe_from_iter, &bytes);
+}
+
+static ssize_t scull_pipe_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	if (scull_injecting())
+		return scull_inject_transfer(scull_pipe_minor(iocb->ki_filp),
+					     SCULL_OP_WRITE,
+					     SCULL_INJECT_STREAM, iocb, from,
+					     scull_pipe_give_iter);
+	return scull_pipe_give_iter(iocb, from);
 }
 
 static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)
@@ -751,6 +819,8 @@ static __poll_t scull_pipe_poll(struct file *file, poll_table *wait)
 		mask |= scull_pipe_reader_events(pipe);
 	if (file->f_mode & FMODE_WRITE)
 		mask |= scull_pipe_writer_events(pipe);
+	if (scull_injecting())
+		mask = scull_inject_poll(pipe->minor, file, mask);
 	return mask;
 }
 
@@ -783,14 +853,23 @@ static int scull_pipe_fsync(struct file *file, loff_t start, loff_t end,
 			    int datasync)
 {
 	struct scull_pipe *pipe = file->private_data;
-	s64 target = atomic64_read(&pipe->writer.moved);
+	s64 target;
 	int err;
 
+	if (scull_injecting()) {
+		err = scull_inject_call(pipe->minor, SCULL_OP_FSYNC, file);
+		if (err)
+			return err;
+	}
+	target = atomic64_read(&pipe->writer.moved);
 	err = wait_event_interruptible(pipe->sync,
 				       scull_pipe_synced(pipe, target) ||
-				       scull_pipe_deserted(&pipe->reader));
+				       scull_pipe_deserted(&pipe->reader) ||
+				       scull_pipe_gone(pipe));
 	if (err)
 		return err;
+	if (scull_pipe_gone(pipe))
+		return -ENODEV;
 	return scull_pipe_synced(pipe, target) ? 0 : -EPIPE;
 }
 
@@ -827,8 +906,13 @@ static int scull_pipe_allocate(struct scull_pipe *pipe)
 static int scull_pipe_meet(struct scull_pipe *pipe,
 			   const struct scull_pipe_end *far, unsigned int met)
 {
-	return wait_event_interruptible(pipe->meet,
-					READ_ONCE(far->opened) != met);
+	int err = wait_event_interruptible(pipe->meet,
+					   READ_ONCE(far->opened) != met ||
+					   scull_pipe_gone(pipe));
+
+	if (err)
+		return err;
+	return scull_pipe_gone(pipe) ? -ENODEV : 0;
 }
 
 static void scull_pipe_open_end(struct scull_pipe_end *end)
@@ -873,9 +957,11 @@ static void scull_pipe_leave(struct scull_pipe *pipe, const struct file *file)
 static int scull_pipe_release(struct inode *inode, struct file *file)
 {
 	struct scull_pipe *pipe = file->private_data;
+	struct scull_minor *minor = pipe->minor;
 
 	scull_pipe_leave(pipe, file);
-	scull_count(&pipe->minor->stats->closes);
+	scull_count(&minor->stats->closes);
+	scull_minor_drop(minor);
 	return 0;
 }
 
@@ -986,6 +1072,35 @@ int scull_pipe_state(void *device, struct scull_state *state)
 	return 0;
 }
 
+static void scull_pipe_end_stir(struct scull_pipe *pipe,
+				struct scull_pipe_end *end)
+{
+	if (!scull_pipe_gone(pipe)) {
+		if (scull_pipe_awaited(&end->poll))
+			scull_pipe_tell(pipe, end, 0);
+		return;
+	}
+	wake_up_interruptible_all(&end->wait);
+	wake_up_poll(&end->poll, EPOLLHUP | EPOLLERR);
+	kill_fasync(&end->fasync, SIGIO, POLL_HUP);
+}
+
+/**
+ * scull_pipe_stir - tell who polls a pipe, or waits for one that is gone
+ * @device:	the pipe
+ */
+void scull_pipe_stir(void *device)
+{
+	struct scull_pipe *pipe = device;
+
+	scull_pipe_end_stir(pipe, &pipe->reader);
+	scull_pipe_end_stir(pipe, &pipe->writer);
+	if (!scull_pipe_gone(pipe))
+		return;
+	wake_up_interruptible_all(&pipe->meet);
+	wake_up_interruptible_all(&pipe->sync);
+}
+
 /**
  * scull_pipe_create - make a pipe that nobody has open yet
  * @minor:	its entry
@@ -994,7 +1109,7 @@ int scull_pipe_state(void *device, struct scull_state *state)
  *
  * Return: the pipe or an ERR_PTR().
  */
-void *scull_pipe_create(const struct scull_minor *minor)
+void *scull_pipe_create(struct scull_minor *minor)
 {
 	struct scull_pipe *pipe = kzalloc(sizeof(*pipe), GFP_KERNEL);
 

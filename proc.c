@@ -25,6 +25,8 @@ enum scull_walk_level {
  */
 struct scull_walk {
 	unsigned int minor;
+	const struct scull_type *type;
+	unsigned int number;
 	unsigned long id;	/* of the store, where a device has several */
 	enum scull_walk_level level;
 	unsigned long index;	/* of the set in the store */
@@ -90,22 +92,29 @@ static bool scull_walk_on(struct scull_walk *walk, struct scull_store *store)
 /* Finds and locks the store at the walk's place, or the first one after. */
 static struct scull_dev *scull_walk_get(struct scull_walk *walk)
 {
-	const struct scull_minor *minor;
+	struct scull_minor *minor;
 	struct scull_dev *dev;
 
-	while ((minor = scull_minor_at(walk->minor))) {
+	for (; walk->minor < scull_minors_count(); walk->minor++, walk->id = 0) {
+		minor = scull_minor_hold(walk->minor);
+		if (!minor)
+			continue;
 		dev = scull_minor_get(minor, &walk->id);
-		if (dev)
+		if (!IS_ERR_OR_NULL(dev))
 			return dev;
-		walk->minor++;
-		walk->id = 0;
+		scull_minor_drop(minor);
+		if (dev && dev != ERR_PTR(-ENODEV))
+			return dev;
 	}
 	return NULL;
 }
 
-static void scull_walk_put(struct scull_walk *walk, struct scull_dev *dev)
+static void scull_walk_put(struct scull_dev *dev)
 {
-	scull_minor_put(scull_minor_at(walk->minor), dev);
+	struct scull_minor *minor = dev->minor;
+
+	scull_minor_put(minor, dev);
+	scull_minor_drop(minor);
 }
 
 /* Begins with the store at the walk's place, or the first one after. */
@@ -116,10 +125,12 @@ static void *scull_walk_to_device(struct scull_walk *walk)
 	if (IS_ERR_OR_NULL(dev))
 		return dev;
 	walk->level = SCULL_WALK_DEVICE;
+	walk->type = dev->minor->type;
+	walk->number = dev->minor->number;
 	walk->quantum = dev->store->quantum;
 	walk->qset = dev->store->qset;
 	walk->size = dev->store->size;
-	scull_walk_put(walk, dev);
+	scull_walk_put(dev);
 	return walk;
 }
 
@@ -136,7 +147,7 @@ static void *scull_seq_start(struct seq_file *seq, loff_t *pos)
 		walk->id = 0;
 		return scull_walk_to_device(walk);
 	}
-	return scull_minor_at(walk->minor) ? walk : NULL;
+	return walk->minor < scull_minors_count() ? walk : NULL;
 }
 
 static void *scull_seq_next(struct seq_file *seq, void *v, loff_t *pos)
@@ -152,7 +163,7 @@ static void *scull_seq_next(struct seq_file *seq, void *v, loff_t *pos)
 		return dev;
 	more = walk->minor == from.minor && walk->id == from.id &&
 	       scull_walk_on(walk, dev->store);
-	scull_walk_put(walk, dev);
+	scull_walk_put(dev);
 	if (more)
 		return walk;
 	if (walk->minor == from.minor && walk->id == from.id)
@@ -167,15 +178,14 @@ static void scull_seq_stop(struct seq_file *seq, void *v)
 static int scull_seq_show(struct seq_file *seq, void *v)
 {
 	const struct scull_walk *walk = v;
-	const struct scull_minor *minor = scull_minor_at(walk->minor);
 
 	switch (walk->level) {
 	case SCULL_WALK_DEVICE:
 		seq_puts(seq, "\nDevice ");
-		if (minor->type->count)
-			seq_printf(seq, "%u", minor->number);
+		if (walk->type->count)
+			seq_printf(seq, "%u", walk->number);
 		else
-			seq_puts(seq, minor->name);
+			seq_puts(seq, walk->type->name);
 		seq_printf(seq, ": qset %i, q %i, sz %lli\n", walk->qset,
 			   walk->quantum, walk->size);
 		break;

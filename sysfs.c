@@ -10,6 +10,7 @@
  * A device that is being written to can only be looked at when the write is over,
  * and a writer may stall himself: who waits for that can be killed.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/device.h>
 #include <linux/err.h>
@@ -255,6 +256,7 @@ static const struct attribute_group scull_sysfs_stats_group = {
 const struct attribute_group *scull_sysfs_device_groups[] = {
 	&scull_sysfs_device_group,
 	&scull_sysfs_stats_group,
+	&scull_inject_group,
 	NULL
 };
 
@@ -306,10 +308,43 @@ SCULL_SETTING(quantum);
 SCULL_SETTING(qset);
 SCULL_SETTING(p_buffer);
 
+static ssize_t unplug_show(scull_const_class struct class *class,
+			   scull_const_class struct class_attribute *attr,
+			   char *buf)
+{
+	return scull_unplugged_show(buf);
+}
+
+static ssize_t unplug_store(scull_const_class struct class *class,
+			    scull_const_class struct class_attribute *attr,
+			    const char *buf, size_t count)
+{
+	int err = capable(CAP_SYS_ADMIN) ? scull_unplug(buf) : -EPERM;
+
+	return err ?: count;
+}
+
+static struct class_attribute scull_sysfs_class_unplug =
+	__ATTR(unplug, 0600, unplug_show, unplug_store);
+
+static ssize_t plug_store(scull_const_class struct class *class,
+			  scull_const_class struct class_attribute *attr,
+			  const char *buf, size_t count)
+{
+	int err = capable(CAP_SYS_ADMIN) ? scull_plug(buf) : -EPERM;
+
+	return err ?: count;
+}
+
+static struct class_attribute scull_sysfs_class_plug =
+	__ATTR(plug, 0200, NULL, plug_store);
+
 static struct attribute *scull_sysfs_class_attrs[] = {
 	&scull_sysfs_class_quantum.attr.attr,
 	&scull_sysfs_class_qset.attr.attr,
 	&scull_sysfs_class_p_buffer.attr.attr,
+	&scull_sysfs_class_unplug.attr,
+	&scull_sysfs_class_plug.attr,
 	NULL
 };
 
