@@ -12,7 +12,7 @@ tests/bench_limit := $(addprefix tests/bench_limit/,Kbuild limit.c limit.h room.
 
 .PHONY: all module tools kunit bench-limit tree deb lint install uninstall clean help
 .PHONY: demo vm gdb check check-all check-package matrix coverage mutants soak trinity
-.PHONY: bench bench-count bench-compare bench-baseline profile
+.PHONY: bench bench-count bench-compare bench-baseline profile faults-table
 
 # scullctl is built along where it is (DKMS has just the module), and where there is
 # a libc to build programs with, which building the module does not take.
@@ -27,7 +27,7 @@ all: module
 
 # OUT does not matter here: a program runs on every kernel.
 tools:
-	+$(MAKE) -C tools BUILD="$(CURDIR)/build/tools"
+	+$(MAKE) -C tools BUILD="$(CURDIR)/build/tools" DATADIR="$(DATADIR)"
 
 # OUT=dir builds in that directory, through links to the sources, so that one
 # checkout holds builds for several kernels side by side.
@@ -183,6 +183,9 @@ bench-count bench-compare bench-baseline: bench-%:
 profile:
 	tests/profile
 
+faults-table:
+	tests/faults-table
+
 lint:
 	tests/lint
 
@@ -228,6 +231,7 @@ help:
 	@echo 'make bench-count   count instructions in place of time'
 	@echo 'make bench-compare say what takes more or fewer than in the baseline'
 	@echo 'make profile       whose the instructions of a read and a write are'
+	@echo 'make faults-table  run programs against faults, print what each of them did'
 	@echo 'make lint          checkpatch, sparse, compiler warnings, shellcheck'
 	@echo 'make install       put module, scullctl, man pages and udev rule in place'
 	@echo '  DESTDIR=dir        below dir, to make a package; PREFIX=/usr/local'

@@ -132,7 +132,7 @@ static void read_fields(struct device *device)
 }
 
 /* Is there such a device (still)? In the class are also its own values. */
-static bool device_fill(struct device *device, const char *name)
+static bool identify(struct device *device, const char *name)
 {
 	char number[32];
 
@@ -143,11 +143,8 @@ static bool device_fill(struct device *device, const char *name)
 	if (!read_line(rooted(CLASS "/%s/dev", name), number, sizeof(number)) ||
 	    sscanf(number, "%u:%u", &device->major, &device->minor) != 2)
 		return false;
-	if (!read_line(rooted(CLASS "/%s/type", name), device->type,
-		       sizeof(device->type)))
-		return false;
-	read_fields(device);
-	return true;
+	return read_line(rooted(CLASS "/%s/type", name), device->type,
+			 sizeof(device->type));
 }
 
 static int by_number(const void *a, const void *b)
@@ -169,7 +166,8 @@ static void add(struct devices *all, const struct device *device)
 	all->device[all->nr++] = *device;
 }
 
-void devices_read(struct devices *all)
+/* Who is there, and nothing more of them; of all devices none may be plugged in. */
+static void devices_meet(struct devices *all)
 {
 	struct device device;
 	struct dirent *entry;
@@ -183,13 +181,23 @@ void devices_read(struct devices *all)
 		     rooted(CLASS), strerror(errno));
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.' &&
-		    device_fill(&device, entry->d_name))
+		    identify(&device, entry->d_name))
 			add(all, &device);
 	closedir(dir);
-	if (!all->nr)
+	if (!all->nr && access(rooted(CLASS "/unplug"), F_OK))
 		fail("%s says nothing about any device: is that another scull than this one?",
 		     rooted(CLASS));
-	qsort(all->device, all->nr, sizeof(device), by_number);
+	if (all->nr)
+		qsort(all->device, all->nr, sizeof(device), by_number);
+}
+
+void devices_read(struct devices *all)
+{
+	size_t i;
+
+	devices_meet(all);
+	for (i = 0; i < all->nr; i++)
+		read_fields(&all->device[i]);
 }
 
 void devices_free(struct devices *all)
@@ -213,6 +221,7 @@ static const char *names(const struct devices *all)
 	static char text[2048];
 	size_t i, first, len = 0;
 
+	strcpy(text, "none");
 	for (i = 0; i < all->nr && len < sizeof(text); i++) {
 		first = i;
 		while (i + 1 < all->nr && follows(all->device[i + 1].name,
@@ -227,14 +236,42 @@ static const char *names(const struct devices *all)
 	return text;
 }
 
+bool unplugged(const char *name)
+{
+	FILE *file = fopen(rooted(CLASS "/unplug"), "re");
+	char line[64];
+	bool yes = false;
+
+	if (!file)
+		return false;
+	while (!yes && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		yes = !strcmp(line, name);
+	}
+	fclose(file);
+	return yes;
+}
+
+/* Ends the program if that is why a device is not found. */
+static void not_unplugged(const char *name)
+{
+	if (unplugged(name))
+		fail("%s is unplugged: scullctl plug %s brings it back", name,
+		     name);
+}
+
 static struct device *find_node(const struct devices *all, const char *path)
 {
 	struct stat st;
+	int error;
 	size_t i;
 
-	if (stat(path, &st))
-		fail("%s: %s; there are: %s", path, strerror(errno),
+	if (stat(path, &st)) {
+		error = errno;
+		not_unplugged(strrchr(path, '/') + 1);
+		fail("%s: %s; there are: %s", path, strerror(error),
 		     names(all));
+	}
 	for (i = 0; i < all->nr && S_ISCHR(st.st_mode); i++)
 		if (all->device[i].major == major(st.st_rdev) &&
 		    all->device[i].minor == minor(st.st_rdev))
@@ -251,6 +288,7 @@ struct device *device_find(const struct devices *all, const char *called)
 	for (i = 0; i < all->nr; i++)
 		if (!strcmp(all->device[i].name, called))
 			return &all->device[i];
+	not_unplugged(called);
 	fail("no device %s: there are %s", called, names(all));
 }
 
@@ -263,6 +301,17 @@ struct device device_read(const char *called)
 	device = *device_find(&all, called);
 	devices_free(&all);
 	return device;
+}
+
+const char *device_name(const char *called)
+{
+	static struct device device;
+	struct devices all;
+
+	devices_meet(&all);
+	device = *device_find(&all, called);
+	devices_free(&all);
+	return device.name;
 }
 
 bool is_pipe(const struct device *device)

@@ -44,7 +44,7 @@ void table_cell(struct table *table, size_t column, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(cell, sizeof(table->cell[0][0]), format, args);
+	vsnprintf(cell, CELL_SIZE, format, args);
 	va_end(args);
 }
 

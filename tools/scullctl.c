@@ -19,7 +19,10 @@
 struct options options = { .root = "", .interval = 1 };
 
 /* What getopt_long() returns for options without a letter. */
-enum { ROOT = 256, JSON, SVG, IOCTL, INTERVAL, COUNT, HELP, PRINT_VERSION };
+enum {
+	ROOT = 256, JSON, SVG, IOCTL, INTERVAL, COUNT, RULE_FILE, HELP,
+	PRINT_VERSION
+};
 
 static const struct option known[] = {
 	{ "root", required_argument, NULL, ROOT },
@@ -28,6 +31,7 @@ static const struct option known[] = {
 	{ "ioctl", optional_argument, NULL, IOCTL },
 	{ "interval", required_argument, NULL, INTERVAL },
 	{ "count", required_argument, NULL, COUNT },
+	{ "file", required_argument, NULL, RULE_FILE },
 	{ "help", no_argument, NULL, HELP },
 	{ "version", no_argument, NULL, PRINT_VERSION },
 	{ NULL }
@@ -97,6 +101,37 @@ static const struct command commands[] = {
 	{ "trim", trim_command, "DEVICE", 1, 1, "",
 	  "empty a device",
 	  "By opening it to write. Pipes are not emptied so." },
+	{ "fault", fault_command,
+	  "[--json] [--file=FILE] DEVICE ACTION [ARGUMENT...] | scenarios", 1, MANY,
+	  "json file",
+	  "let calls of a device fail, be late or hang",
+	  "It takes CAP_SYS_ADMIN. An ACTION is\n"
+	  "  add RULE...     rules after those that are there; also without the quotes, if it\n"
+	  "                  is just one; with --file=FILE those of a file, - for standard input\n"
+	  "  list            the rules, and how many calls each matched and fired at\n"
+	  "  limit BYTES     the device takes no more than so many; \"none\": as many as ever\n"
+	  "  hold            every call that begins waits\n"
+	  "  release         no more, and those that hang or are delayed go on\n"
+	  "  scenario NAME   what a scenario says, in place of what was there; NAME is one of\n"
+	  "                  those that \"scullctl fault scenarios\" lists, or a file\n"
+	  "  clear           the device is as it was: no rules, no limit, not held\n"
+	  "\n"
+	  "A RULE is OPERATION [WHEN]... WHAT:\n"
+	  "  open read write ioctl poll fsync seek\n"
+	  "  nth=N every=N next=N p=0.25 seed=N from=OFFSET uid=N comm=NAME\n"
+	  "  an errno by name; short=BYTES delay=TIME hang eagain=N signal[=NAME] corrupt\n"
+	  "\n"
+	  "  scullctl fault scull0 add 'write from=10000 ENOSPC' 'read short=1'\n"
+	  "  scullctl fault scull0 add read nth=3 EIO\n"
+	  "\n"
+	  "scull(4) explains them." },
+	{ "unplug", unplug_command, "DEVICE", 1, 1, "",
+	  "make a device vanish, as if it were pulled out",
+	  "Its node goes; calls that wait fail with ENODEV, and so does whatever follows on\n"
+	  "files that are open, but for read: EIO. It takes CAP_SYS_ADMIN." },
+	{ "plug", plug_command, "DEVICE", 1, 1, "",
+	  "bring it back, empty",
+	  "/sys/class/scull/unplug lists those that are unplugged. It takes CAP_SYS_ADMIN." },
 };
 
 static void complain(const char *format, va_list args)
@@ -136,7 +171,7 @@ static void help(void)
 	for (c = commands; c < commands + ARRAY_SIZE(commands); c++)
 		printf("  %-6s %s\n", c->name, c->what);
 	printf("\n"
-	       "  --json      print JSON: list, show, get, map, watch\n"
+	       "  --json      print JSON: list, show, get, map, watch, fault\n"
 	       "  --root=DIR  take /sys, /proc and /dev from below DIR\n"
 	       "  --help      this text; after a command: about that\n"
 	       "  --version   the version\n\n"
@@ -212,6 +247,9 @@ static void take(int option, const char *value)
 		break;
 	case COUNT:
 		options.count = looks(value);
+		break;
+	case RULE_FILE:
+		options.file = value;
 		break;
 	}
 }

@@ -26,6 +26,7 @@ enum { FAILED = 1, MISUSED = 2 };
  * @device: which; NULL for any
  * @interval: seconds between two looks
  * @count: how many looks; 0 for no end
+ * @file: where rules are read from; NULL for the command line
  */
 struct options {
 	const char *root;
@@ -35,6 +36,7 @@ struct options {
 	const char *device;
 	double interval;
 	unsigned long count;
+	const char *file;
 };
 
 extern struct options options;
@@ -52,6 +54,9 @@ void reset_command(char **argv);
 void map_command(char **argv);
 void watch_command(char **argv);
 void trim_command(char **argv);
+void fault_command(char **argv);
+void unplug_command(char **argv);
+void plug_command(char **argv);
 
 /* --- devices.c: what the kernel tells --- */
 
@@ -111,6 +116,13 @@ void devices_free(struct devices *all);
 struct device *device_find(const struct devices *all, const char *called);
 /* Reads one, for commands that are about just one. */
 struct device device_read(const char *called);
+/*
+ * Its name alone, for commands that have to go on when the device itself does not
+ * answer. The string stays until the next call.
+ */
+const char *device_name(const char *called);
+/* Is there a device of this name that was unplugged? Only root gets to know. */
+bool unplugged(const char *name);
 bool is_pipe(const struct device *device);
 
 /* The path of a file below options.root. The string stays for a while. */
@@ -141,6 +153,8 @@ struct terminal {
 struct terminal terminal_get(void);
 
 #define MAX_COLUMNS 16
+/* Bytes of a cell: a rule and the 0 at its end */
+#define CELL_SIZE 96
 
 /**
  * struct table - lines of cells, which become as wide as they have to be
@@ -153,7 +167,7 @@ struct table {
 	size_t columns;
 	size_t left;
 	size_t lines;
-	char (*cell)[MAX_COLUMNS][32];
+	char (*cell)[MAX_COLUMNS][CELL_SIZE];
 };
 
 /* @heads: the first line's cells, up to a NULL */
@@ -245,6 +259,49 @@ void grid_free(struct grid *grid);
 /* How full a cell is, from 0, empty, over partly to @steps, completely. */
 unsigned int grid_level(const struct grid *grid, unsigned int cell,
 			unsigned int steps);
+
+/* --- scenario.c: faults as people write them down --- */
+
+/**
+ * struct said - a rule
+ * @rule: its words
+ * @where: the file and the line that it is from; "" for the command line
+ */
+struct said {
+	char *rule;
+	char *where;
+};
+
+/**
+ * struct scenario - what is to go wrong with a device
+ * @nr: how many rules
+ * @said: the rules
+ * @limit: bytes that the device may hold, or "none"; NULL if that is not said
+ * @hold: every call is to wait
+ * @unplug: the device is to vanish as soon as one of the rules has fired
+ */
+struct scenario {
+	size_t nr;
+	struct said *said;
+	char *limit;
+	bool hold;
+	bool unplug;
+};
+
+/* What one line says, be it a comment or empty. */
+void scenario_line(struct scenario *scenario, const char *line,
+		   const char *where);
+/* The lines of a file; of standard input for "-". */
+void scenario_read(struct scenario *scenario, const char *path);
+/* The lines of the file that somebody calls by its path or by its name alone. */
+void scenario_named(struct scenario *scenario, const char *called);
+void scenario_free(struct scenario *scenario);
+/* Fails if this is neither a number nor "none". */
+void limit_check(const char *limit, const char *where);
+void scenarios_print(void);
+
+/* plug.c */
+void unplug(const char *name);
 
 /* svg.c */
 void svg_print(const struct device *device, const struct stores *all);
