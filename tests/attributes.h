@@ -17,7 +17,7 @@ static inline void attributes_possible(void)
 /* As open(), of @file below SYSFS. */
 static inline int attribute_open(const char *file, int flags)
 {
-	char path[160];
+	char path[320];
 
 	snprintf(path, sizeof(path), SYSFS "/%s", file);
 	return open(path, flags);

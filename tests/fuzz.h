@@ -23,7 +23,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define FUZZ_ARGS	5
+#define FUZZ_ARGS	9
 #define FUZZ_KINDS	24
 #define FUZZ_PROCS	64
 /* The most bytes that an operation moves. */

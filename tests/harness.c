@@ -9,6 +9,7 @@
  */
 #include "harness.h"
 
+#include <dirent.h>
 #include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -23,6 +24,8 @@ static struct run {
 	int current;
 	char skipped[][REASON];
 } *run;
+
+void (*before_cases)(void);
 
 static bool all_need_module;
 static char private_dir[64];
@@ -144,6 +147,13 @@ static void next_case(void)
 	run->current++;
 }
 
+static void clean_up(void)
+{
+	if (before_cases)
+		before_cases();
+	reset_devices();
+}
+
 static void run_cases(const struct test *const *tests, size_t n)
 {
 	Suite *suite = suite_create("scull");
@@ -155,7 +165,7 @@ static void run_cases(const struct test *const *tests, size_t n)
 
 		tcase_set_timeout(tc, tests[i]->limit ?: DEFAULT_LIMIT);
 		tcase_add_unchecked_fixture(tc, next_case, NULL);
-		tcase_add_checked_fixture(tc, reset_devices, NULL);
+		tcase_add_checked_fixture(tc, clean_up, NULL);
 		tcase_add_loop_test(tc, *tests[i]->code, tests[i]->arg,
 				    tests[i]->arg + 1);
 		suite_add_tcase(suite, tc);
@@ -279,7 +289,7 @@ int run_tests(int argc, char **argv, const char *subject,
 		close(fds[0]);
 		close(fds[1]);
 		run_cases(chosen, count);
-		reset_devices();
+		clean_up();
 		exit(0);
 	}
 	close(fds[1]);
@@ -700,6 +710,62 @@ void nap_ms(int ms)
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 
 	nanosleep(&ts, NULL);
+}
+
+/* --- the module --- */
+
+static int run_program(char *const argv[])
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid ? -1 : status;
+}
+
+/* Is this "name=value" for that name? */
+static bool changes(const char *change, const char *name)
+{
+	size_t len = strlen(name);
+
+	return change && !strncmp(change, name, len) && change[len] == '=';
+}
+
+int module_reload(const char *change)
+{
+	const char *dir = "/sys/module/scull/parameters";
+	char *argv[64] = { "./scull_load" };
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int n = 1;
+
+	while (d && (e = readdir(d)) && n < 62) {
+		char name[300], value[64] = "";
+		FILE *f;
+
+		if (e->d_name[0] == '.' || changes(change, e->d_name))
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", dir, e->d_name);
+		f = fopen(name, "r");
+		if (f && fgets(value, sizeof(value), f)) {
+			value[strcspn(value, "\n")] = '\0';
+			if (asprintf(&argv[n++], "%s=%s", e->d_name, value) < 0)
+				return -1;
+		}
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+	argv[n] = (char *)change;
+	return run_program((char *[]){ "./scull_unload", NULL }) ?:
+	       run_program(argv);
 }
 
 /* --- memory cgroups --- */

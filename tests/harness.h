@@ -75,6 +75,9 @@ void skip(const char *fmt, ...)
  */
 void needs_module(void);
 
+/* What happens before each case, and after all, ahead of emptying the devices. */
+extern void (*before_cases)(void);
+
 /* A line of TAP diagnostics. */
 void diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -217,6 +220,14 @@ void run_as(uid_t uid, void (*fn)(void *arg), void *arg);
 
 long long now_ms(void);
 void nap_ms(int ms);
+
+/* --- the module --- */
+
+/*
+ * Unloads the module and loads it with its parameters as they are, but for the
+ * one that @change, "name=value", sets, unless it is NULL: 0, or what is not.
+ */
+int module_reload(const char *change);
 
 /* --- memory cgroups --- */
 

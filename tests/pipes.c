@@ -78,7 +78,8 @@ short poll_now(int fd, short events)
 
 /* --- processes --- */
 
-bool asleep_in(pid_t pid, long nr)
+/* Is it in this state, in system call @nr? */
+static bool waits_in(pid_t pid, long nr, char wanted)
 {
 	char path[64], line[512];
 	const char *state;
@@ -91,7 +92,7 @@ bool asleep_in(pid_t pid, long nr)
 	if (!f)
 		return false;
 	state = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	asleep = state && state[1] == ' ' && state[2] == 'S';
+	asleep = state && state[1] == ' ' && state[2] == wanted;
 	fclose(f);
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
 	f = asleep ? fopen(path, "r") : NULL;
@@ -100,6 +101,16 @@ bool asleep_in(pid_t pid, long nr)
 		fclose(f);
 	}
 	return asleep;
+}
+
+bool asleep_in(pid_t pid, long nr)
+{
+	return waits_in(pid, nr, 'S');
+}
+
+bool held_in(pid_t pid, long nr)
+{
+	return waits_in(pid, nr, 'D');
 }
 
 int join_within(pid_t pid, int seconds)

@@ -31,6 +31,8 @@ short poll_now(int fd, short events);
 
 /* Is this process or thread asleep in system call @nr? */
 bool asleep_in(pid_t pid, long nr);
+/* The same, of a sleep that only a fatal signal ends. */
+bool held_in(pid_t pid, long nr);
 
 #define wait_asleep(pid, nr)						\
 	wait_until(asleep_in(pid, nr), 30,				\

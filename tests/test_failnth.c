@@ -15,6 +15,7 @@
  */
 #include "harness.h"
 #include "access.h"
+#include "faults.h"
 #include "pipes.h"
 
 #include <linux/module.h>
@@ -120,7 +121,7 @@ static bool find_function(const char *function, unsigned long *start,
 	return found;
 }
 
-static void faults_possible(void)
+static void injection_possible(void)
 {
 	size_t i;
 
@@ -865,6 +866,169 @@ static void check_private(long ret, bool fault)
 	let_go();
 }
 
+/* --- faults on demand --- */
+
+static int file = -1;
+
+/* Opens @name below SYSFS, for a call to write to. */
+static void open_file(const char *name)
+{
+	if (file >= 0)
+		close(file);
+	file = sys(attribute_open(name, O_WRONLY));
+}
+
+#define OLD_RULE "open nth=1000000 EIO"
+#define NEW_RULE "seek nth=1000000 EIO"
+
+static void setup_rules(void)
+{
+	let_go();
+	set_rules("scull0", OLD_RULE);
+	open_file("scull0/faults/rules");
+}
+
+static long call_rules(void)
+{
+	return write(file, NEW_RULE, strlen(NEW_RULE));
+}
+
+static void check_rules(long ret, bool fault)
+{
+	const char *want = ret < 0 ? OLD_RULE : NEW_RULE, *seen;
+
+	seen = fault_text("scull0", "rules");
+	expect(!strncmp(seen, want, strlen(want)), "the rules are \"%s\"",
+	       seen);
+	if (!fault)
+		clear_rules("scull0");
+}
+
+/* Refused as it should be, whether or not there was memory to say why. */
+static long call_bad_rules(void)
+{
+	long ret = write(file, "fly " NEW_RULE, strlen("fly " NEW_RULE));
+
+	return ret < 0 && errno == EINVAL ? 0 : ret;
+}
+
+static void check_bad_rules(long ret, bool fault)
+{
+	const char *seen = fault_text("scull0", "error");
+
+	expect(ret <= 0, "a bad rule was taken");
+	expect(fault || strstr(seen, "\"fly\""), "the error is \"%s\"", seen);
+	check_rules(-1, fault);
+}
+
+/* One too many is refused elsewhere than a bad one. */
+static void setup_more_rules(void)
+{
+	int i;
+
+	setup_rules();
+	for (i = 0; i < 15; i++)
+		sys(fault_put("scull0", "rules", "+" OLD_RULE));
+}
+
+static long call_more_rules(void)
+{
+	long ret = write(file, "+" NEW_RULE, strlen("+" NEW_RULE));
+
+	return ret < 0 && errno == EINVAL ? 0 : ret;
+}
+
+static void check_more_rules(long ret, bool fault)
+{
+	expect(ret <= 0, "a rule too many was taken");
+	check_rules(-1, fault);
+}
+
+static void setup_corrupt(void)
+{
+	setup_filled();
+	fd = dev_open(0, O_RDONLY);
+	set_rules("scull0", "read corrupt");
+}
+
+static long call_corrupt(void)
+{
+	memset(buf, 0, LEN);
+	return pread(fd, buf, LEN, 0);
+}
+
+/* What cannot be changed in the reader's memory stays as it is. */
+static void check_corrupt(long ret, bool fault)
+{
+	static unsigned char right[LEN];
+	int bits = 0;
+	long i;
+
+	fill(right, LEN, 0, SEED);
+	for (i = 0; i < ret; i++)
+		bits += __builtin_popcount(buf[i] ^ right[i]);
+	expect(bits <= 1 && (fault || bits == 1), "%d bits differ", bits);
+	if (!fault)
+		clear_rules("scull0");
+}
+
+static void setup_unplug(void)
+{
+	let_go();
+	attribute_put("plug", "scull0");
+	open_file("unplug");
+}
+
+static bool is_unplugged(void)
+{
+	return !strcmp(lines_of("unplug"), "scull0\n");
+}
+
+static long call_unplug(void)
+{
+	long ret = write(file, "scull0", 6);
+
+	return ret < 0 && errno == ENODEV && is_unplugged() ? 0 : ret;
+}
+
+static void check_unplug(long ret, bool fault)
+{
+	expect(is_unplugged() == (ret >= 0), "unplugged is \"%s\"",
+	       lines_of("unplug"));
+	if (!fault)
+		sys(attribute_put("plug", "scull0"));
+}
+
+static void setup_plug(void)
+{
+	let_go();
+	attribute_put("unplug", "scull0");
+	open_file("plug");
+}
+
+static long call_plug(void)
+{
+	long ret = write(file, "scull0", 6);
+
+	return ret < 0 && errno == EEXIST ? 0 : ret;
+}
+
+/* A device that is there works, be it without its node. */
+static void check_plug(long ret, bool fault)
+{
+	expect(is_unplugged() == (ret < 0), "unplugged is \"%s\"",
+	       lines_of("unplug"));
+	if (ret < 0)
+		return;
+	setup_filled();
+	holds_pattern(LEN);
+	if (!fault) {
+		/* With all its files again. */
+		sys(attribute_put("unplug", "scull0"));
+		sys(attribute_put("plug", "scull0"));
+	}
+}
+
 /* --- loading and unloading --- */
 
 static const char *module_path(void)
@@ -1012,11 +1176,21 @@ static const struct target targets[] = {
 	  { EFAULT } },
 	{ "pipe: writev", setup_pipe, call_writev_pipe, check_write_pipe,
 	  { EFAULT } },
+	{ "rules", setup_rules, call_rules, check_rules, { ENOMEM, EFAULT } },
+	{ "bad rules", setup_rules, call_bad_rules, check_bad_rules,
+	  { ENOMEM, EFAULT } },
+	{ "too many rules", setup_more_rules, call_more_rules,
+	  check_more_rules, { ENOMEM, EFAULT } },
+	{ "read that is corrupted", setup_corrupt, call_corrupt, check_corrupt,
+	  { EFAULT } },
+	{ "unplug", setup_unplug, call_unplug, check_unplug,
+	  { ENOMEM, EFAULT } },
+	{ "plug", setup_plug, call_plug, check_plug, { ENOMEM, EFAULT } },
 };
 
 START_TEST(each_call)
 {
-	faults_possible();
+	injection_possible();
 	fail_each(&targets[_i]);
 }
 END_TEST
@@ -1030,7 +1204,7 @@ START_TEST(each_proc_file)
 	struct target target = { files[_i], setup_proc, call_proc, check_proc,
 				 OPEN_ERRORS };
 
-	faults_possible();
+	injection_possible();
 	if (access(files[_i], F_OK))
 		skip("there is no %s", files[_i]);
 	proc_file = files[_i];
@@ -1043,7 +1217,7 @@ START_TEST(each_access)
 	struct target target = { device_names[_i], setup_access, call_access,
 				 check_access, OPEN_ERRORS };
 
-	faults_possible();
+	injection_possible();
 	device = _i;
 	if (device == PRIV) {
 		target.setup = setup_private;
@@ -1054,9 +1228,15 @@ START_TEST(each_access)
 }
 END_TEST
 
-/* Faults only in what the kernel's function @within calls, until @enough. */
-static void fail_loads(const char *name, const char *within, long (*call)(void),
-		       bool (*enough)(void))
+/* Dynamic debug, told of a new module, warns if it has no memory. */
+#define TELLING "blocking_notifier_call_chain_robust"
+
+/*
+ * Faults only in what the kernel's function @within calls, but for what @spared
+ * calls, until @enough.
+ */
+static void fail_loads(const char *name, const char *within, const char *spared,
+		       long (*call)(void), bool (*enough)(void))
 {
 	const struct target target = {
 		name, setup_load, call, check_load, { ENOMEM, EFAULT },
@@ -1068,8 +1248,7 @@ static void fail_loads(const char *name, const char *within, long (*call)(void),
 	expect(find_function(within, &start, &end), "kallsyms has no %s",
 	       within);
 	limit_faults(start, end);
-	/* Dynamic debug, told of a new module, warns if it has no memory. */
-	if (find_function("blocking_notifier_call_chain_robust", &start, &end))
+	if (find_function(spared, &start, &end))
 		spare(start, end);
 	fail_each(&target);
 	spare(NOWHERE);
@@ -1079,14 +1258,29 @@ static void fail_loads(const char *name, const char *within, long (*call)(void),
 	setup_unload();
 }
 
+/* More than a node takes: those of one device and some of the next. */
+#define NODE_FAULTS 60
+
+static int node_faults;
+
+static bool nodes_enough(void)
+{
+	return ++node_faults >= NODE_FAULTS;
+}
+
 START_TEST(each_load)
 {
-	faults_possible();
+	injection_possible();
 	free_major = scull_major();
 	fail_loads("load with a major number", "register_chrdev_region",
-		   call_load_at, NULL);
-	/* Not what the kernel itself takes for a module, but what ours takes. */
-	fail_loads("load", "do_init_module", call_load, NULL);
+		   TELLING, call_load_at, NULL);
+	/*
+	 * Not what the kernel itself takes for a module, but what ours takes; and
+	 * one node is like the other.
+	 */
+	fail_loads("load", "do_init_module", "device_create", call_load, NULL);
+	fail_loads("load, its nodes", "device_create", TELLING, call_load,
+		   nodes_enough);
 }
 END_TEST
 
@@ -1097,7 +1291,7 @@ START_TEST(each_unload)
 		{ ENOMEM, EFAULT, EAGAIN }, .seldom = true,
 	};
 
-	faults_possible();
+	injection_possible();
 	fail_each(&target);
 	setup_unload();
 }
@@ -1123,6 +1317,7 @@ static const struct {
 	{ "fasync_helper", 1 },
 	{ "_copy_to_iter" }, { "_copy_from_iter" },
 	{ "_copy_to_user" }, { "_copy_from_user" },
+	{ "kmemdup_nul" }, { "kasprintf" },
 };
 
 /* The module's first and last function have a second name. */
@@ -1168,6 +1363,7 @@ static void make_calls(void *fired)
 	size_t i;
 	long ret;
 
+	heal();
 	expect(find_function(site.function, &start, &end), "kallsyms has no %s",
 	       site.function);
 	for (i = 0; i < ARRAY_SIZE(targets) + PRIV + 1; i++) {
@@ -1214,7 +1410,7 @@ static bool fault_made(const char *callee)
 	/* With a major number that the kernel chooses, and with one that is free. */
 	free_major = scull_major();
 	for (tries = 0; !*fired && tries < 4; tries++) {
-		fail_loads("load, once more", callee,
+		fail_loads("load, once more", callee, TELLING,
 			   tries % 2 ? call_load_at : call_load, fault_logged);
 		*fired = fault_logged();
 	}
@@ -1284,7 +1480,7 @@ START_TEST(every_site)
 {
 	int *missed = shared(sizeof(*missed));
 
-	faults_possible();
+	injection_possible();
 	setup_unload();
 	/* What it has open ends with it. */
 	join(spawn(count_missed, missed));
@@ -1295,7 +1491,7 @@ END_TEST
 /* Of an earlier run. */
 START_TEST(begin_sites)
 {
-	faults_possible();
+	injection_possible();
 	unlink(SITES);
 }
 END_TEST
@@ -1317,6 +1513,9 @@ static const struct test tests[] = {
 	EACH(19, "a read of two quanta that are near"),
 	EACH(20, "a write over two quanta that are near"),
 	EACH(21, "readv from a pipe"), EACH(22, "writev to a pipe"),
+	EACH(23, "asking for faults"), EACH(24, "refusing to"),
+	EACH(25, "refusing one rule more"), EACH(26, "a read that is corrupted"),
+	EACH(27, "unplugging a device"), EACH(28, "plugging it in"),
 	{ &each_proc_file, "each fault in reading " PROC_MEM, 0, 300 },
 	{ &each_proc_file, "each fault in reading /proc/scullseq", 1, 300 },
 	{ &each_proc_file, "each fault in reading a map", 2, 300 },
@@ -1331,4 +1530,8 @@ static const struct test tests[] = {
 	  900 },
 };
 
-TEST_MAIN("failnth", tests)
+int main(int argc, char **argv)
+{
+	before_cases = heal;
+	return run_tests(argc, argv, "failnth", tests, ARRAY_SIZE(tests));
+}

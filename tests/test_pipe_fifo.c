@@ -6,9 +6,9 @@
  *
  * Loads the module anew for that, and afterwards as it was.
  */
+#include "faults.h"
 #include "pipes.h"
 
-#include <dirent.h>
 #include <sys/epoll.h>
 
 enum { FIFO, SCULL };
@@ -906,6 +906,37 @@ START_TEST(sync_to_nobody)
 }
 END_TEST
 
+/* No FIFO can be pulled out. Several wait, for either end. */
+START_TEST(unplugged)
+{
+	static const int flags[] = { O_RDONLY, O_WRONLY };
+	struct opener *o[4];
+	pid_t pids[4];
+	size_t side;
+	int i;
+
+	faults_possible();
+	choose(SCULL);
+	for (side = 0; side < ARRAY_SIZE(flags); side++) {
+		for (i = 0; i < 4; i++) {
+			o[i] = opener(flags[side]);
+			pids[i] = waiting_open(o[i]);
+		}
+		sys(attribute_put("unplug", "scullpipe0"));
+		for (i = 0; i < 4; i++) {
+			expect_ret(join_within(pids[i], 30), 0);
+			errno = o[i]->err;
+			expect_errno(o[i]->ret, ENODEV);
+		}
+		sys(attribute_put("plug", "scullpipe0"));
+		/* None of them is counted. */
+		expect_number("scullpipe0", "opens", 0);
+		expect_errno(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
+		kill_and_join(waiting_open(opener(O_RDONLY)));
+	}
+}
+END_TEST
+
 /*
  * Six that come, work and go in no order, and wait in open, read and write.
  * Somebody who looks in now and then is the other side of who would wait forever.
@@ -998,57 +1029,9 @@ static const struct test tests[] = {
 	BOTH(splice_to_the_end, "splice to the end of file"),
 	BOTH(splice_to_nobody, "splice without a reader"),
 	{ &sync_to_nobody, "the last reader's close ends the wait of fsync" },
+	{ &unplugged, "unplug ends the wait of an open", SCULL },
 	BOTH(coming_and_going, "six processes come and go"),
 };
-
-/* --- the module --- */
-
-static int run(char *const argv[])
-{
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		dup2(STDERR_FILENO, STDOUT_FILENO);
-		execv(argv[0], argv);
-		_exit(127);
-	}
-	return pid < 0 || waitpid(pid, &status, 0) != pid ? -1 : status;
-}
-
-/* The module anew, with all parameters as they are, but for scull_p_fifo. */
-static int reload(int fifo)
-{
-	const char *dir = "/sys/module/scull/parameters";
-	char *argv[64] = { "./scull_load" };
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int n = 1;
-
-	while (d && (e = readdir(d)) && n < 62) {
-		char name[300], value[64] = "";
-		FILE *f;
-
-		if (e->d_name[0] == '.' || !strcmp(e->d_name, "scull_p_fifo"))
-			continue;
-		snprintf(name, sizeof(name), "%s/%s", dir, e->d_name);
-		f = fopen(name, "r");
-		if (f && fgets(value, sizeof(value), f)) {
-			value[strcspn(value, "\n")] = '\0';
-			if (asprintf(&argv[n++], "%s=%s", e->d_name, value) < 0)
-				return -1;
-		}
-		if (f)
-			fclose(f);
-	}
-	if (d)
-		closedir(d);
-	if (asprintf(&argv[n], "scull_p_fifo=%d", fifo) < 0)
-		return -1;
-	return run((char *[]){ "./scull_unload", NULL }) ?: run(argv);
-}
 
 int main(int argc, char **argv)
 {
@@ -1061,12 +1044,13 @@ int main(int argc, char **argv)
 	}
 	if (!was)
 		needs_module();
-	if (again && reload(1)) {
+	if (again && module_reload("scull_p_fifo=1")) {
 		puts("Bail out! the module cannot be loaded anew with scull_p_fifo=1");
 		return 1;
 	}
+	before_cases = heal;
 	failed = run_tests(argc, argv, "pipe_fifo", tests, ARRAY_SIZE(tests));
-	if (again && reload(0)) {
+	if (again && module_reload("scull_p_fifo=0")) {
 		puts("Bail out! the module cannot be loaded again as it was");
 		return 1;
 	}

@@ -458,28 +458,6 @@ static void read_size(void *unused)
 	number_of("scull0", "size");
 }
 
-/* Does the process wait, in a read(), for what no signal but a fatal one ends? */
-static bool waits_in_read(pid_t pid)
-{
-	char path[64], state = '?';
-	long number = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = '?';
-	if (f)
-		fclose(f);
-	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%ld", &number) != 1)
-		number = -1;
-	if (f)
-		fclose(f);
-	return state == 'D' && number == SYS_read;
-}
-
 /* Asks for a value that waits for the writer, and is killed while it does. */
 START_TEST(stalled_writer)
 {
@@ -492,7 +470,7 @@ START_TEST(stalled_writer)
 	writer = spawn(write_and_stall, NULL);
 	snare_wait(snare, writer);
 	reader = spawn(read_size, NULL);
-	wait_until(waits_in_read(reader), 30,
+	wait_until(held_in(reader, SYS_read), 30,
 		   "a read of size does not wait for the writer");
 	/* Whatever needs no lock of the store does not wait. */
 	expect_number("scull0", "opens", 1);

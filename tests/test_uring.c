@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* io_uring on the bare devices. */
+#include "faults.h"
 #include "harness.h"
 
 #include <liburing.h>
@@ -219,6 +220,145 @@ START_TEST(errors)
 }
 END_TEST
 
+/* --- faults on demand --- */
+
+static int read_flags;
+
+/* Prepares a read of @len bytes into @to. */
+static void prepare_read(struct io_uring *ring, int fd, void *to, int len)
+{
+	struct io_uring_sqe *sqe = next(ring);
+
+	io_uring_prep_read(sqe, fd, to, len, 0);
+	tag(sqe, 0, read_flags);
+}
+
+static void expect_nothing_ends(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+
+	io_uring_get_events(ring);
+	expect(io_uring_peek_cqe(ring, &cqe), "a request ended with %d",
+	       cqe->res);
+}
+
+/* A request that is made to wait is left to a worker, and counted once. */
+START_TEST(waits)
+{
+	static const struct {
+		const char *rules, *asked;
+	} ways[] = {
+		{ "read hang", "read hang  # matched 1 fired 1\n" },
+		{ "read delay=3600s", "read delay=3600s  # matched 1 fired 1\n" },
+		{ NULL },
+	};
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	char out[10] = "";
+	int fd, err;
+	size_t i;
+
+	faults_possible();
+	read_flags = _i;
+	fd = dev_open(0, O_RDWR);
+	expect_ret(pwrite(fd, "0123456789", 10, 0), 10);
+	ring_or_skip(&ring);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (ways[i].rules)
+			set_rules("scull0", "%s", ways[i].rules);
+		else
+			sys(fault_put("scull0", "hold", "1"));
+		prepare_read(&ring, fd, out, 10);
+		expect_ret(io_uring_submit(&ring), 1);
+		if (ways[i].rules)
+			wait_until(!strcmp(fault_text("scull0", "rules"),
+					   ways[i].asked), 30,
+				   "the rules are \"%s\"",
+				   fault_text("scull0", "rules"));
+		expect_nothing_ends(&ring);
+		sys(fault_put("scull0", "hold", "0"));
+		err = io_uring_wait_cqe(&ring, &cqe);
+		expect(!err, "io_uring_wait_cqe: %s", strerror(-err));
+		expect_ret(cqe->res, 10);
+		io_uring_cqe_seen(&ring, cqe);
+		expect(!memcmp(out, "0123456789", 10), "came: %.10s", out);
+		clear_rules("scull0");
+	}
+	/* With the device all that it keeps waiting goes. */
+	set_rules("scull0", "read hang");
+	prepare_read(&ring, fd, out, 10);
+	expect_ret(io_uring_submit(&ring), 1);
+	wait_until(!strcmp(fault_text("scull0", "rules"), ways[0].asked), 30,
+		   "it does not hang");
+	sys(attribute_put("unplug", "scull0"));
+	err = io_uring_wait_cqe(&ring, &cqe);
+	expect(!err, "io_uring_wait_cqe: %s", strerror(-err));
+	expect_ret(cqe->res, -ENODEV);
+	io_uring_queue_exit(&ring);
+}
+END_TEST
+
+START_TEST(fails)
+{
+	struct io_uring ring;
+	char out[10] = "";
+	int fd, i, bits;
+
+	faults_possible();
+	read_flags = _i;
+	fd = dev_open(0, O_RDWR);
+	expect_ret(pwrite(fd, "0123456789", 10, 0), 10);
+	ring_or_skip(&ring);
+	set_rules("scull0", "read nth=1 EIO\nread nth=1 short=3\nread nth=2 corrupt");
+	prepare_read(&ring, fd, out, 10);
+	finish(&ring, 1, -EIO);
+	prepare_read(&ring, fd, out, 10);
+	finish(&ring, 1, 3);
+	expect(!memcmp(out, "012", 3), "came: %.3s", out);
+	prepare_read(&ring, fd, out, 10);
+	finish(&ring, 1, 10);
+	for (i = 0, bits = 0; i < 10; i++)
+		bits += __builtin_popcount((unsigned char)(out[i] ^ ('0' + i)));
+	expect_ret(bits, 1);
+	expect_rules("scull0", "read nth=1 EIO  # matched 3 fired 1\n"
+			       "read nth=1 short=3  # matched 2 fired 1\n"
+			       "read nth=2 corrupt  # matched 2 fired 1\n");
+	io_uring_queue_exit(&ring);
+}
+END_TEST
+
+static void hang_in_worker(void *unused)
+{
+	struct io_uring ring;
+	char out[10];
+
+	ring_or_skip(&ring);
+	prepare_read(&ring, dev_open(0, O_RDWR), out, 10);
+	expect_ret(io_uring_submit(&ring), 1);
+	pause();
+}
+
+/* Nobody has to let go the workers of who is killed. */
+START_TEST(killed)
+{
+	struct io_uring ring;
+	pid_t pid;
+
+	faults_possible();
+	ring_or_skip(&ring);
+	io_uring_queue_exit(&ring);
+	set_rules("scull0", "read hang");
+	pid = spawn(hang_in_worker, NULL);
+	wait_until(!strcmp(fault_text("scull0", "rules"),
+			   "read hang  # matched 1 fired 1\n"), 30,
+		   "it does not hang");
+	sys(kill(pid, SIGKILL));
+	expect_ret(waitpid(pid, NULL, 0), pid);
+	wait_until(!number_of("scull0", "opens"), 30,
+		   "what it had open is not closed");
+}
+END_TEST
+
 static const struct test tests[] = {
 	{ &read_write, "64 writes and reads at once" },
 	{ &read_write, "64 writes and reads at once, by workers", IOSQE_ASYNC },
@@ -230,6 +370,15 @@ static const struct test tests[] = {
 	{ &append, "RWF_APPEND, 64 at once" },
 	{ &append, "RWF_APPEND, 64 at once, by workers", IOSQE_ASYNC },
 	{ &errors, "bad address, RWF_NOWAIT, fsync" },
+	{ &fails, "faults: an errno, a short read, a wrong bit" },
+	{ &fails, "faults: the same, by workers", IOSQE_ASYNC },
+	{ &waits, "faults: hang, delay, hold, unplug" },
+	{ &waits, "faults: hang, delay, hold, unplug, by workers", IOSQE_ASYNC },
+	{ &killed, "faults: who hangs in a worker is killed" },
 };
 
-TEST_MAIN("uring", tests)
+int main(int argc, char **argv)
+{
+	before_cases = heal;
+	return run_tests(argc, argv, "uring", tests, ARRAY_SIZE(tests));
+}

@@ -192,3 +192,35 @@ output_has() {
 	printf 'expected in the output: %s\nbut it is: %s\n' "$1" "$output"
 	return 1
 }
+
+# --- scullctl ---
+
+# needs_scullctl: it is on the path then, with the scenarios of this directory
+needs_scullctl() {
+	needs_module
+	[ -r /sys/class/scull/quantum ] || skip "this module tells nothing in sysfs"
+	PATH=$root/build/tools:$PATH
+	export SCULL_SCENARIOS=$root/system/scenarios
+	needs scullctl
+}
+
+# json PERL COMMAND...: what PERL makes of the JSON that COMMAND prints, as $j
+json() {
+	local code=$1
+	shift
+	"$@" >"$BATS_TEST_TMPDIR/json"
+	perl -MJSON::PP -e 'local $/; our $j = decode_json(<STDIN>); print +('"$code"'), "\n"' <"$BATS_TEST_TMPDIR/json"
+}
+
+as_user() {
+	as_nobody env PATH="$PATH" "$@"
+}
+
+# completed WORD...: what bash offers for the last word; bash itself takes a line
+# apart at =, too
+completed() {
+	bash -c '. system/scullctl.bash
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		_scullctl
+		printf "%s\n" "${COMPREPLY[@]}"' sh "$@" | paste -s -d ' '
+}

@@ -6,7 +6,7 @@
 # The model fuzzers and the stress program in a short form; and that the fuzzers
 # see a difference, cut it down and replay it, with a model that is spoiled on
 # purpose.
-# shellcheck disable=SC2154 # bats sets output
+# shellcheck disable=SC2030,SC2031,SC2154 # bats sets output, and tests are subshells
 
 load common
 
@@ -23,7 +23,7 @@ setup() {
 	needs_module
 	needs_ours
 	bin=$root/build/tests
-	for name in fuzz_store fuzz_pipe stress; do
+	for name in fuzz_store fuzz_pipe fuzz_inject stress; do
 		if [ ! -x "$bin/$name" ]; then
 			skip "$name is not built here"
 		fi
@@ -89,6 +89,23 @@ spoiled() {
 	agrees 20000 "$bin/fuzz_pipe" -n 20000 -j 4
 }
 
+# as_before: no fault is left
+as_before() {
+	run -0 cat /sys/class/scull/*/faults/rules
+	same '' "$output"
+	run ! grep -qvx none /sys/class/scull/*/faults/limit
+}
+
+@test "fuzz_inject: one process" {
+	agrees 20000 "$bin/fuzz_inject" -n 20000
+	as_before
+}
+
+@test "fuzz_inject: four processes, each on a bare device and a pipe" {
+	agrees 20000 "$bin/fuzz_inject" -n 20000 -j 4
+	as_before
+}
+
 @test "fuzz_store finds a difference, cuts it down and replays it" {
 	spoiled fuzz_store
 }
@@ -97,8 +114,13 @@ spoiled() {
 	spoiled fuzz_pipe
 }
 
+@test "fuzz_inject finds a difference, cuts it down and replays it" {
+	spoiled fuzz_inject
+	as_before
+}
+
 @test "the same seed makes up the same operations, and a script is replayed" {
-	for fuzzer in fuzz_store fuzz_pipe; do
+	for fuzzer in fuzz_store fuzz_pipe fuzz_inject; do
 		"$bin/$fuzzer" -s 7 -n 2000 -w "$TMPDIR/one"
 		"$bin/$fuzzer" -s 7 -n 2000 -w "$TMPDIR/two"
 		"$bin/$fuzzer" -s 8 -n 2000 -w "$TMPDIR/three"
@@ -118,7 +140,7 @@ refuses() {
 }
 
 @test "what the fuzzers and stress cannot do they refuse" {
-	for fuzzer in fuzz_store fuzz_pipe; do
+	for fuzzer in fuzz_store fuzz_pipe fuzz_inject; do
 		refuses 'a number from 1' "$bin/$fuzzer" -n 0
 		refuses 'a number is wanted' "$bin/$fuzzer" -s one
 		refuses 'a number from 1' "$bin/$fuzzer" -j 1000
@@ -139,7 +161,7 @@ refuses() {
 }
 
 @test "the fuzzers end when their time is over" {
-	for fuzzer in fuzz_store fuzz_pipe; do
+	for fuzzer in fuzz_store fuzz_pipe fuzz_inject; do
 		run -0 timeout 60 "$bin/$fuzzer" -t 1 -j 2
 		same 0 "$(total differences)"
 	done

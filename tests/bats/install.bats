@@ -56,6 +56,13 @@ expected() {
 		$1/share/man/man8/scull_load.8
 		$1/share/man/man8/scull_unload.8
 		$1/share/scull/installed
+		$1/share/scull/scenarios/bad-sector.faults
+		$1/share/scull/scenarios/disk-full.faults
+		$1/share/scull/scenarios/flaky-serial.faults
+		$1/share/scull/scenarios/interrupted.faults
+		$1/share/scull/scenarios/one-byte-at-a-time.faults
+		$1/share/scull/scenarios/slow-device.faults
+		$1/share/scull/scenarios/surprise-removal.faults
 		$2/60-scull.rules
 		/lib/modules/$release/updates/scull.ko
 	END
@@ -70,6 +77,14 @@ expected() {
 	same "scull" "$(modinfo -F name "$place/lib/modules/$release/updates/"scull.ko*)"
 	make uninstall DESTDIR="$place"
 	[ ! -e "$place" ]
+}
+
+@test "an installed scullctl finds the scenarios that came with it" {
+	installed DESTDIR="$place"
+	# shellcheck disable=SC2016 # the inner shell's
+	run -0 in_private_mounts 'mount --bind "$1" /usr/local
+		env -u SCULL_SCENARIOS /usr/local/bin/scullctl fault scenarios' sh "$place/usr/local"
+	same "$(cd system/scenarios && printf '%s\n' *.faults | sed 's/\.faults$//')" "$(cut -d ' ' -f 1 <<<"$output")"
 }
 
 @test "twice, with a prefix, and files of others beside ours: just ours goes" {

@@ -18,10 +18,7 @@ teardown_file() {
 }
 
 setup() {
-	needs_module
-	[ -r /sys/class/scull/quantum ] || skip "this module tells nothing in sysfs"
-	PATH=$root/build/tools:$PATH
-	command -v scullctl >/dev/null || skip "scullctl is not built"
+	needs_scullctl
 	tmp=$BATS_TEST_TMPDIR
 	jobs=()
 	empty_all
@@ -67,20 +64,8 @@ shown() {
 	scullctl show "$1" | awk -v name="$2" '$1 == name { print $2 }'
 }
 
-# json PERL COMMAND...: what PERL makes of the JSON that COMMAND prints, as $j
-json() {
-	local code=$1
-	shift
-	"$@" >"$tmp/json"
-	perl -MJSON::PP -e 'local $/; our $j = decode_json(<STDIN>); print +('"$code"'), "\n"' <"$tmp/json"
-}
-
 on_terminal() {
 	script -qec "$1" /dev/null </dev/null
-}
-
-as_user() {
-	as_nobody env PATH="$PATH" "$@"
 }
 
 # --- list and show ---
@@ -484,7 +469,7 @@ make_holes() {
 
 @test "a device that there is not: which there are" {
 	local command
-	for command in show map watch trim; do
+	for command in show map watch trim unplug; do
 		run -1 scullctl "$command" scull9
 		same "scullctl: no device scull9: there are scull0 to scull3, scullpipe0 to scullpipe3, scullsingle, sculluid, scullwuid, scullpriv" "$output"
 	done
@@ -499,7 +484,8 @@ make_holes() {
 @test "without the module every command says how to load it" {
 	local command
 	./scull_unload
-	for command in list 'show scull0' 'get quantum' 'set quantum 1' reset 'map scull0' watch 'trim scull0'; do
+	for command in list 'show scull0' 'get quantum' 'set quantum 1' reset 'map scull0' watch 'trim scull0' \
+		'fault scull0 list' 'unplug scull0' 'plug scull0'; do
 		# shellcheck disable=SC2086 # words
 		run scullctl $command
 		echo "$command: $output"
@@ -507,7 +493,7 @@ make_holes() {
 		[ "$output" = "scullctl: scull is not loaded: run scull_load or modprobe scull" ] || break
 	done
 	./scull_load
-	same "trim scull0: scullctl: scull is not loaded: run scull_load or modprobe scull" "$command: $output"
+	same "plug scull0: scullctl: scull is not loaded: run scull_load or modprobe scull" "$command: $output"
 }
 
 @test "wrong use is status 2, with a word about what is right" {
@@ -538,11 +524,11 @@ make_holes() {
 @test "--help tells of all commands and each, --version the version" {
 	local command
 	run -0 scullctl --help
-	for command in list show get set reset map watch trim; do
+	for command in list show get set reset map watch trim fault unplug plug; do
 		output_has "  $command "
 	done
 	output_has "Exit status"
-	for command in list show get set reset map watch trim; do
+	for command in list show get set reset map watch trim fault unplug plug; do
 		run -0 scullctl "$command" --help
 		output_has "Usage: scullctl $command"
 	done
@@ -556,15 +542,6 @@ make_holes() {
 }
 
 # --- completion ---
-
-# completed WORD...: what bash offers for the last word; bash itself takes a line
-# apart at =, too
-completed() {
-	bash -c '. system/scullctl.bash
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-		_scullctl
-		printf "%s\n" "${COMPREPLY[@]}"' sh "$@" | paste -s -d ' '
-}
 
 @test "bash completes commands, devices, values and options" {
 	same "list" "$(completed scullctl l)"

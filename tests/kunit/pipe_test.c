@@ -112,7 +112,16 @@ static void weak_schedule(void)
 #define scull_pipe_fops pipe_test_fops
 #define scull_pipe_create pipe_test_create
 #define scull_pipe_destroy pipe_test_destroy
+#define scull_pipe_stir pipe_test_stir
 #define scull_pipe_state pipe_test_state
+#define scull_pipe_minor pipe_test_minor_of
+#define scull_minor_drop pipe_test_minor_drop
+#define scull_inject_key pipe_test_inject_key
+#define scull_inject_call pipe_test_inject_call
+#define scull_inject_transfer pipe_test_inject_transfer
+#define scull_inject_read pipe_test_inject_read
+#define scull_inject_write pipe_test_inject_write
+#define scull_inject_poll pipe_test_inject_poll
 #define scull_count_odd pipe_test_count_odd
 
 #undef smp_mb
@@ -153,8 +162,46 @@ void scull_count_odd(struct scull_stats __percpu *stats,
 {
 }
 
+/* Here no call is to fail, so nobody asks whether. */
+DEFINE_STATIC_KEY_FALSE(scull_inject_key);
+
+int scull_inject_call(struct scull_minor *minor, enum scull_op op,
+		      const struct file *file)
+{
+	return -EIO;
+}
+
+ssize_t scull_inject_transfer(struct scull_minor *minor, enum scull_op op,
+			      loff_t pos, struct kiocb *iocb,
+			      struct iov_iter *iter, scull_inject_go_t *go)
+{
+	return -EIO;
+}
+
+ssize_t scull_inject_read(struct file *file, char __user *buf, size_t count,
+			  loff_t *pos)
+{
+	return -EIO;
+}
+
+ssize_t scull_inject_write(struct file *file, const char __user *buf,
+			   size_t count, loff_t *pos)
+{
+	return -EIO;
+}
+
+__poll_t scull_inject_poll(struct scull_minor *minor, const struct file *file,
+			   __poll_t events)
+{
+	return EPOLLERR;
+}
+
+void scull_minor_drop(struct scull_minor *minor)
+{
+}
+
 static DEFINE_PER_CPU(struct scull_stats, pipe_test_stats);
-static const struct scull_minor pipe_test_minor = { .stats = &pipe_test_stats };
+static struct scull_minor pipe_test_minor = { .stats = &pipe_test_stats };
 
 /* --- what is tried --------------------------------------------------- */
 
