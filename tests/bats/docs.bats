@@ -39,6 +39,11 @@ page() {
 	page Documentation/debugging.md
 }
 
+@test "Documentation/faults.md" {
+	[ -e /sys/class/scull/scull0/faults ] || skip "this module knows no faults"
+	page Documentation/faults.md
+}
+
 @test "every page with a command is typed by some test" {
 	local file
 	for file in Documentation/*.md; do
