@@ -327,7 +327,8 @@ START_TEST(all_errnos)
 
 	start(BARE);
 	for (i = 0; i < ARRAY_SIZE(errnos); i++) {
-		set_rules(device, "open %1$s\nread %1$s\nwrite %1$s\nioctl %1$s\nfsync %1$s\nseek %1$s",
+		set_rules(device, "open %1$s\nread %1$s\nwrite %1$s\n"
+				  "ioctl %1$s\nfsync %1$s\nseek %1$s",
 			  errnos[i].name);
 		for (op = 0; op < OPS; op++)
 			if (op != POLL)
@@ -1198,7 +1199,10 @@ START_TEST(others_unharmed)
 	scull_node();
 	bob = hire_user(BOB);
 	bobs = sys(ask(&bob, do_open_bare, O_RDWR, 0));
-	set_rules(device, "read uid=0 hang\nread uid=0 corrupt\nread uid=0 delay=3600s\nread uid=0 short=1\nwrite uid=0 from=3 EIO\nwrite uid=0 eagain=100\nopen uid=0 signal=TERM\npoll uid=0 hang");
+	set_rules(device, "read uid=0 hang\nread uid=0 corrupt\n"
+			  "read uid=0 delay=3600s\nread uid=0 short=1\n"
+			  "write uid=0 from=3 EIO\nwrite uid=0 eagain=100\n"
+			  "open uid=0 signal=TERM\npoll uid=0 hang");
 	for (i = 0; i < 20; i++) {
 		expect_ret(ask(&bob, do_put, bobs, (long)NEWS), LEN);
 		expect_ret(ask(&bob, do_compare, bobs, (long)NEWS), 1);

@@ -668,8 +668,10 @@ static const struct {
 	const char *rules;
 	bool hold;
 } reasons[] = {
-	{ "open hang\nread hang\nwrite hang\nioctl hang\npoll hang\nfsync hang" },
-	{ "open delay=3600s\nread delay=3600s\nwrite delay=3600s\nioctl delay=3600s\npoll hang\nfsync delay=3600s" },
+	{ "open hang\nread hang\nwrite hang\nioctl hang\npoll hang\n"
+	  "fsync hang" },
+	{ "open delay=3600s\nread delay=3600s\nwrite delay=3600s\n"
+	  "ioctl delay=3600s\npoll hang\nfsync delay=3600s" },
 	{ "", true },
 };
 
