@@ -262,7 +262,7 @@ static int __init scull_slot_add(const struct scull_type *type,
 /**
  * scull_minors_create - make all devices
  * @types:	the device table, in the order of the minor numbers
- * @count:	how many rows it has
+ * @count:	how many rows it has, at least one
  *
  * May sleep.
  *
@@ -271,11 +271,12 @@ static int __init scull_slot_add(const struct scull_type *type,
 int __init scull_minors_create(const struct scull_type *types,
 			       unsigned int count)
 {
-	unsigned int i, number, total = 0;
+	unsigned int i = 0, number, total = 0;
 	int err;
 
-	for (i = 0; i < count; i++)
+	do {
 		total += scull_type_count(&types[i]);
+	} while (++i < count);
 	scull_slots = kcalloc(total, sizeof(*scull_slots), GFP_KERNEL);
 	if (!scull_slots)
 		return -ENOMEM;
