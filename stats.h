@@ -11,6 +11,7 @@
 #define _SCULL_STATS_H
 
 #include <linux/compiler.h>
+#include <linux/irqflags.h> /* for this_cpu_add() where it is generic */
 #include <linux/percpu.h>
 #include <linux/types.h>
 
