@@ -84,8 +84,8 @@ struct scull_set {
  * The bytes of an allocated quantum from @size on are 0.
  *
  * A store has no lock of its own: @quantum, @qset, @span and @limit never
- * change, and the caller keeps scull_store_write() and scull_store_destroy()
- * apart from every other call on the same store.
+ * change, and the caller keeps writes and scull_store_destroy() apart from
+ * every other call on the same store.
  */
 struct scull_store {
 	struct xarray sets;
@@ -106,6 +106,8 @@ ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
 			      char __user *buf, size_t count);
 ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			  struct iov_iter *from);
+ssize_t scull_store_write_user(struct scull_store *store, loff_t pos,
+			       const char __user *buf, size_t count);
 bool scull_store_covers(struct scull_store *store, loff_t pos, size_t count);
 loff_t scull_store_seek_data(struct scull_store *store, loff_t pos);
 loff_t scull_store_seek_hole(struct scull_store *store, loff_t pos);

@@ -527,42 +527,15 @@ static int scull_dev_limit(const struct scull_dev *dev, loff_t at,
 }
 
 /*
- * Writes at *@pos, with @append at the end, and moves *@pos past what was
- * written. With @nowait a device that is in use, or would have to allocate
- * memory, gives -EAGAIN. Inlined: for write() most of it is known to be false.
+ * Ends a write of @count bytes at @at that gives @ret: moves *@pos past what was
+ * written.
  */
-static __always_inline ssize_t scull_dev_write(struct scull_dev *dev,
-					       loff_t *pos, bool append,
-					       bool nowait,
-					       struct iov_iter *from)
+static __always_inline ssize_t scull_write_ends(const struct scull_dev *dev,
+						loff_t *pos, loff_t at,
+						size_t count, ssize_t ret)
 {
-	size_t count = iov_iter_count(from);
-	const struct scull_minor *minor;
-	loff_t at = *pos;
-	ssize_t ret;
+	const struct scull_minor *minor = dev->minor;
 
-	if (nowait)
-		ret = down_write_trylock(&dev->lock) ? 0 : -EAGAIN;
-	else
-		ret = down_write_killable(&dev->lock);
-	if (ret)
-		goto out;
-	if (append)
-		at = dev->store->size;
-	if (scull_injecting()) {
-		ret = scull_dev_limit(dev, at, from);
-		if (ret)
-			goto out_unlock;
-	}
-	if (nowait &&
-	    !scull_store_covers(dev->store, at, iov_iter_count(from)))
-		ret = -EAGAIN;
-	else
-		ret = scull_store_write(dev->store, at, from);
-out_unlock:
-	up_write(&dev->lock);
-out:
-	minor = dev->minor;
 	trace_scull_write(minor, at, count, ret);
 	scull_count_transfer(minor->stats, &minor->stats->write, count, ret);
 	if (ret > 0)
@@ -585,20 +558,55 @@ out:
 ssize_t scull_write(struct file *file, const char __user *buf, size_t count,
 		    loff_t *pos)
 {
-	struct iov_iter from;
+	struct scull_dev *dev = file->private_data;
+	ssize_t ret;
+	loff_t at;
 
 	if (scull_injecting())
 		return scull_inject_write(file, buf, count, pos);
-	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
-	return scull_dev_write(file->private_data, pos,
-			       file->f_flags & O_APPEND, false, &from);
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	/* Asked again: a limit that was set meanwhile holds for who waited, too. */
+	if (scull_injecting()) {
+		up_write(&dev->lock);
+		return scull_inject_write(file, buf, count, pos);
+	}
+	at = file->f_flags & O_APPEND ? dev->store->size : *pos;
+	ret = scull_store_write_user(dev->store, at, buf, count);
+	up_write(&dev->lock);
+	return scull_write_ends(dev, pos, at, count, ret);
 }
 
 static ssize_t scull_dev_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	return scull_dev_write(iocb->ki_filp->private_data, &iocb->ki_pos,
-			       iocb->ki_flags & IOCB_APPEND,
-			       iocb->ki_flags & IOCB_NOWAIT, from);
+	struct scull_dev *dev = iocb->ki_filp->private_data;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	size_t count = iov_iter_count(from);
+	loff_t at = iocb->ki_pos;
+	ssize_t ret;
+
+	if (nowait)
+		ret = down_write_trylock(&dev->lock) ? 0 : -EAGAIN;
+	else
+		ret = down_write_killable(&dev->lock);
+	if (ret)
+		goto out;
+	if (iocb->ki_flags & IOCB_APPEND)
+		at = dev->store->size;
+	if (scull_injecting()) {
+		ret = scull_dev_limit(dev, at, from);
+		if (ret)
+			goto out_unlock;
+	}
+	if (nowait &&
+	    !scull_store_covers(dev->store, at, iov_iter_count(from)))
+		ret = -EAGAIN;
+	else
+		ret = scull_store_write(dev->store, at, from);
+out_unlock:
+	up_write(&dev->lock);
+out:
+	return scull_write_ends(dev, &iocb->ki_pos, at, count, ret);
 }
 
 /* Rules want to know where a write will begin, though others may append before. */

@@ -273,9 +273,7 @@ static noinline ssize_t scull_store_read_far(struct scull_store *store,
  * @count:	how many are wanted
  *
  * Does what scull_store_read() does. What is near goes out by copy_to_user(),
- * which spares what copy_to_iter() does to find out what it copies to. There is
- * no such short way into the store, for copy_from_user() clears what it could
- * not copy, and that would be bytes that the store holds. May sleep.
+ * which spares what copy_to_iter() does to find out what it copies to. May sleep.
  *
  * Return: as scull_store_read().
  */
@@ -351,18 +349,18 @@ static ssize_t scull_store_fill(struct scull_store *store,
 }
 
 /*
- * Writes over a part of a quantum: at @place in memory, at @pos in the store. A
- * copy that stops at a bad address may have written past what it reports: what
- * of that lies past the end of the store is cleared again.
+ * Writes over a part of a quantum end here: of @len bytes at @place in memory, at
+ * @pos in the store, @copied were written. A copy that stops at a bad address may
+ * have written past what it reports: what of that lies past the end of the store
+ * is cleared again.
  */
 static __always_inline ssize_t
-scull_store_overwrite(struct scull_store *store, void *place, loff_t pos,
-		      size_t len, struct iov_iter *from)
+scull_store_overwritten(struct scull_store *store, void *place, loff_t pos,
+			size_t len, size_t copied)
 {
-	size_t copied = copy_from_iter(place, len, from);
 	size_t keep = copied;
 
-	if (copied == len)
+	if (likely(copied == len))
 		return len;
 	if (store->size > pos)
 		keep = max_t(u64, copied, min_t(u64, store->size - pos, len));
@@ -376,44 +374,21 @@ static ssize_t scull_store_write_quantum(struct scull_store *store,
 					 size_t len, struct iov_iter *from)
 {
 	void *quantum = scull_cursor_quantum(cur);
+	size_t copied;
 	int err;
 
-	if (quantum)
-		return scull_store_overwrite(store, quantum + cur->offset, pos,
-					     len, from);
+	if (quantum) {
+		quantum += cur->offset;
+		copied = copy_from_iter(quantum, len, from);
+		return scull_store_overwritten(store, quantum, pos, len,
+					       copied);
+	}
 	if (!cur->set) {
 		err = scull_store_add_set(store, cur);
 		if (err)
 			return err;
 	}
 	return scull_store_fill(store, cur, len, from);
-}
-
-/*
- * Writes @count bytes, all below the limit, to where scull_store_near() finds
- * nothing.
- */
-static noinline ssize_t scull_store_write_far(struct scull_store *store,
-					      loff_t pos, size_t count,
-					      struct iov_iter *from)
-{
-	struct scull_cursor cur;
-	size_t len, done = 0;
-	ssize_t ret = 0;
-
-	scull_cursor_init(&cur, store, pos);
-	while (done < count) {
-		len = min_t(size_t, store->quantum - cur.offset, count - done);
-		ret = scull_store_write_quantum(store, &cur, pos + done, len,
-						from);
-		if (ret < 0)
-			break;
-		done += ret;
-		if (ret < len || done == count || scull_store_interrupted())
-			break;
-		scull_cursor_next(&cur, store);
-	}
-	return done ? done : ret;
 }
 
 /**
@@ -432,25 +407,80 @@ static noinline ssize_t scull_store_write_far(struct scull_store *store,
 ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			  struct iov_iter *from)
 {
-	size_t count = iov_iter_count(from);
-	struct scull_near near;
-	ssize_t ret, more;
+	size_t count = iov_iter_count(from), len, done = 0;
+	struct scull_cursor cur;
+	ssize_t ret = 0;
 
 	if (pos >= store->limit)
 		return count ? -EFBIG : 0;
 	count = min_t(u64, count, store->limit - pos);
-	if (!scull_store_near(store, pos, count, &near)) {
-		ret = scull_store_write_far(store, pos, count, from);
-	} else {
-		ret = scull_store_overwrite(store, near.place, pos, near.len,
-					    from);
-		if (near.rest && ret == near.len) {
-			more = scull_store_overwrite(store, near.next,
-						     pos + near.len, near.rest,
-						     from);
-			if (more > 0)
-				ret += more;
-		}
+	scull_cursor_init(&cur, store, pos);
+	while (done < count) {
+		len = min_t(size_t, store->quantum - cur.offset, count - done);
+		ret = scull_store_write_quantum(store, &cur, pos + done, len,
+						from);
+		if (ret < 0)
+			break;
+		done += ret;
+		if (ret < len || done == count || scull_store_interrupted())
+			break;
+		scull_cursor_next(&cur, store);
+	}
+	if (!done)
+		return ret;
+	store->size = max_t(loff_t, store->size, pos + done);
+	return done;
+}
+
+/* scull_store_write_user() to where scull_store_near() finds nothing. */
+static noinline ssize_t scull_store_write_far(struct scull_store *store,
+					      loff_t pos,
+					      const char __user *buf,
+					      size_t count)
+{
+	struct iov_iter from;
+
+	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
+	return scull_store_write(store, pos, &from);
+}
+
+/**
+ * scull_store_write_user - copy bytes from user space into a store
+ * @store:	the store, which the caller alone uses
+ * @pos:	the offset to begin at, not negative
+ * @buf:	the bytes
+ * @count:	how many there are
+ *
+ * Does what scull_store_write() does. What is near comes in by __copy_from_user(),
+ * for copy_from_user() clears what it could not copy, and that would be bytes
+ * that the store holds. May sleep.
+ *
+ * Return: as scull_store_write().
+ */
+ssize_t scull_store_write_user(struct scull_store *store, loff_t pos,
+			       const char __user *buf, size_t count)
+{
+	struct scull_near near;
+	ssize_t ret, more;
+	size_t left;
+
+	if (pos >= store->limit)
+		return count ? -EFBIG : 0;
+	count = min_t(u64, count, store->limit - pos);
+	if (!scull_store_near(store, pos, count, &near))
+		return scull_store_write_far(store, pos, buf, count);
+	/* The VFS has looked before, but what begins with __ trusts nobody else. */
+	if (!access_ok(buf, count))
+		return -EFAULT;
+	left = __copy_from_user(near.place, buf, near.len);
+	ret = scull_store_overwritten(store, near.place, pos, near.len,
+				      near.len - left);
+	if (near.rest && !left) {
+		left = __copy_from_user(near.next, buf + near.len, near.rest);
+		more = scull_store_overwritten(store, near.next, pos + near.len,
+					       near.rest, near.rest - left);
+		if (more > 0)
+			ret += more;
 	}
 	if (ret > 0)
 		store->size = max_t(loff_t, store->size, pos + ret);

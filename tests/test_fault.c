@@ -154,38 +154,69 @@ START_TEST(read_half_way)
 }
 END_TEST
 
-/* What is in one quantum, or in two, is read by a way of its own. */
+/*
+ * What is in one quantum, or in two, is read and written by ways of their own:
+ * calls of @len bytes at @off, with memory that ends after @good of them.
+ */
+static const struct near {
+	off_t off;
+	size_t len, good;
+} nears[] = {
+	{ 0, 4000, 0 }, { 0, 4000, 1 }, { 0, 4000, 100 }, { 0, 4000, 3999 },
+	{ 0, 7999, 0 }, { 0, 7999, 3999 }, { 0, 7999, 4000 },
+	{ 0, 7999, 4001 }, { 0, 7999, 7998 }, { 1, 7999, 1 },
+	{ 1, 7999, 3999 }, { 1, 7999, 4000 }, { 1, 7999, 7998 },
+	{ 3900, 200, 0 }, { 3900, 200, 1 }, { 3900, 200, 100 },
+};
+
 START_TEST(read_near_half_way)
 {
-	static const size_t goods[] = { 0, 1, 100, 3999, 4000, 4001, 7998 };
-	const struct {
-		off_t off;
-		size_t len;
-	} reads[] = { { 0, 4000 }, { 0, 7999 }, { 1, 7999 }, { 3900, 200 } };
-	int fd = fresh(0, 4000, 7);
 	unsigned char *all = xmalloc(8000);
-	size_t i, j, n, good;
+	int fd = fresh(0, 4000, 7);
+	const struct near *c;
 
 	fill(all, 8000, 0, 3);
 	expect_ret(pwrite(fd, all, 8000, 0), 8000);
-	for (i = 0; i < ARRAY_SIZE(goods) * ARRAY_SIZE(reads); i++) {
-		unsigned char *buf;
+	for (c = nears; c < nears + ARRAY_SIZE(nears); c++) {
+		unsigned char *buf = cliff(c->good, PROT_READ | PROT_WRITE);
+		size_t n = 0;
 
-		good = goods[i / ARRAY_SIZE(reads)];
-		j = i % ARRAY_SIZE(reads);
-		if (good >= reads[j].len)
-			continue;
-		buf = cliff(good, PROT_READ | PROT_WRITE);
-		expect_ret(lseek(fd, reads[j].off, SEEK_SET), reads[j].off);
-		n = 0;
-		if (good)
-			n = expect_cut(read(fd, buf, reads[j].len), good);
+		expect_ret(lseek(fd, c->off, SEEK_SET), c->off);
+		if (c->good)
+			n = expect_cut(read(fd, buf, c->len), c->good);
 		else
-			expect_errno(read(fd, buf, reads[j].len), EFAULT);
-		expect_pattern(buf, n, reads[j].off, 3);
-		expect_ret(lseek(fd, 0, SEEK_CUR), reads[j].off + n);
+			expect_errno(read(fd, buf, c->len), EFAULT);
+		expect_pattern(buf, n, c->off, 3);
+		expect_ret(lseek(fd, 0, SEEK_CUR), c->off + n);
 	}
-	free(all);
+}
+END_TEST
+
+START_TEST(write_near_half_way)
+{
+	unsigned char *all = xmalloc(8001);
+	int fd = fresh(0, 4000, 7);
+	const struct near *c;
+
+	for (c = nears; c < nears + ARRAY_SIZE(nears); c++) {
+		unsigned char *buf = cliff(c->good, PROT_READ | PROT_WRITE);
+		size_t end = c->off + c->good, n = 0;
+
+		fill(all, 8000, 0, 3);
+		expect_ret(pwrite(fd, all, 8000, 0), 8000);
+		fill(buf, c->good, c->off, 4);
+		expect_ret(lseek(fd, c->off, SEEK_SET), c->off);
+		if (c->good)
+			n = expect_cut(write(fd, buf, c->len), c->good);
+		else
+			expect_errno(write(fd, buf, c->len), EFAULT);
+		expect_ret(lseek(fd, 0, SEEK_CUR), c->off + n);
+		expect_ret(pread(fd, all, 8001, 0), 8000);
+		expect_pattern(all, c->off, 0, 3);
+		expect_pattern(all + c->off, n, c->off, 4);
+		/* No byte that could not be had is taken for a 0. */
+		expect_pattern(all + end, 8000 - end, end, 3);
+	}
 }
 END_TEST
 
@@ -444,6 +475,7 @@ static const struct test tests[] = {
 	{ &write_cut_over_the_end, "a write cut short past the end leaves zeros behind it" },
 	{ &read_half_way, "a read whose buffer ends: the count so far" },
 	{ &read_near_half_way, "a short read whose buffer ends: the count so far" },
+	{ &write_near_half_way, "a short write whose buffer ends: what follows stays" },
 	{ &vector_with_a_bad_piece, "a vector with a bad piece ends before it" },
 	{ &read_only_buffer, "a read-only buffer can be written from, not read into" },
 	{ &kill_a_reader, "SIGKILL ends a long read", 0, 180 },

@@ -90,11 +90,21 @@ static size_t copy_and_spill(void *to, size_t len, struct iov_iter *from)
 	return copied;
 }
 
+static unsigned long copy_user_and_spill(void *to, const void __user *from,
+					 unsigned long len)
+{
+	unsigned long left = __copy_from_user(to, from, len);
+
+	memset(to + len - left, COPY_SPILL, left);
+	return left;
+}
+
 #undef kmalloc
 #undef kzalloc
 #undef kfree
 #undef xa_store
 #define copy_from_iter copy_and_spill
+#define __copy_from_user copy_user_and_spill
 #define kmalloc heap_kmalloc
 #define kzalloc heap_kzalloc
 #define kfree heap_kfree
@@ -116,6 +126,8 @@ static ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
 				     char __user *buf, size_t count);
 static ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 				 struct iov_iter *from);
+static ssize_t scull_store_write_user(struct scull_store *store, loff_t pos,
+				      const char __user *buf, size_t count);
 static bool scull_store_covers(struct scull_store *store, loff_t pos,
 			       size_t count);
 static loff_t scull_store_seek_data(struct scull_store *store, loff_t pos);
@@ -848,17 +860,25 @@ static void store_test_settle(struct kunit *test, loff_t pos, size_t begin,
 
 /* A write of @count bytes at @pos, of which @good can be read. */
 static void store_test_write_cliff(struct kunit *test, loff_t pos, size_t count,
-				   size_t good)
+				   size_t good, bool user)
 {
 	u8 __user *from = store_test_cliff(test, good);
 	struct store_test *t = test->priv;
 	struct iov_iter iter;
 	ssize_t got;
 
-	iov_iter_ubuf(&iter, ITER_SOURCE, from, count);
-	got = scull_store_write(t->store, pos, &iter);
+	if (user) {
+		got = scull_store_write_user(t->store, pos, from, count);
+	} else {
+		iov_iter_ubuf(&iter, ITER_SOURCE, from, count);
+		got = scull_store_write(t->store, pos, &iter);
+	}
 
-	if (good)
+	if (good == count)
+		KUNIT_ASSERT_EQ_MSG(test, got, (ssize_t)count,
+				    "%s: write of %zu at %lld", t->name, count,
+				    pos);
+	else if (good)
 		KUNIT_ASSERT_TRUE_MSG(test, got > 0 && got <= good,
 				      "%s: write of %zu at %lld, %zu of them good, returned %zd",
 				      t->name, count, pos, good, got);
@@ -878,30 +898,46 @@ static void store_test_write_cliff(struct kunit *test, loff_t pos, size_t count,
 }
 
 /*
- * Writes from memory that ends, part-way through a quantum and at its edge, into
- * holes, over data, and over the end: all that a quantum has past the end of the
- * store is 0 afterwards, and a quantum that got no byte does not exist.
+ * Writes of @count bytes from memory that ends after @good, into holes, over data,
+ * and over the end.
+ */
+static void store_test_write_good(struct kunit *test, size_t count, size_t good,
+				  bool user)
+{
+	const struct store_pair pair = { 20, 2 };
+	struct store_test *t = test->priv;
+
+	store_test_fresh(test, &pair, 0);
+	store_test_write_cliff(test, 10, count, good, user);
+	store_test_fresh(test, &pair, 0);
+	store_test_write(test, 0, 25);
+	store_test_write_cliff(test, 10, count, good, user);
+	store_test_fresh(test, &pair, 0);
+	store_test_write(test, 0, t->room);
+	store_test_write_cliff(test, 10, count, good, user);
+	store_test_fresh(test, &pair, 0);
+	store_test_write(test, 65, 10);
+	store_test_write_cliff(test, 10, count, good, user);
+}
+
+/*
+ * Writes from memory that ends, part-way through a quantum and at its edge: all
+ * that a quantum has past the end of the store is 0 afterwards, and a quantum
+ * that got no byte does not exist.
  */
 static void store_test_fault_write(struct kunit *test)
 {
 	const struct store_pair pair = { 20, 2 };
 	const size_t goods[] = { 0, 1, 9, 10, 11, 29, 30, 31, 50 };
-	struct store_test *t = test->priv;
-	unsigned int i;
+	unsigned int i, more;
 
 	store_test_window(test, &pair, 8);
 	for (i = 0; i < ARRAY_SIZE(goods); i++) {
-		store_test_fresh(test, &pair, 0);
-		store_test_write_cliff(test, 10, 60, goods[i]);
-		store_test_fresh(test, &pair, 0);
-		store_test_write(test, 0, 25);
-		store_test_write_cliff(test, 10, 60, goods[i]);
-		store_test_fresh(test, &pair, 0);
-		store_test_write(test, 0, t->room);
-		store_test_write_cliff(test, 10, 60, goods[i]);
-		store_test_fresh(test, &pair, 0);
-		store_test_write(test, 65, 10);
-		store_test_write_cliff(test, 10, 60, goods[i]);
+		store_test_write_good(test, 60, goods[i], false);
+		/* All of it good, then near and far. */
+		for (more = goods[i] ? 0 : 1; more < 60; more += 7)
+			store_test_write_good(test, goods[i] + more, goods[i],
+					      true);
 	}
 }
 
