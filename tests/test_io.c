@@ -165,7 +165,7 @@ START_TEST(random_sparse)
 		size_t want;
 
 		if (below(3))
-			len = 1 + len % 300;
+			len = 1 + (len - 1) % 300;
 		if (below(2)) {
 			fill(in, len, off, i);
 			expect_ret(pwrite(fd, in, len, off), len);
