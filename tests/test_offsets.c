@@ -34,11 +34,14 @@ START_TEST(write_at_the_limit)
 {
 	int q = sizes[_i][0], qs = sizes[_i][1];
 	int fd = fresh(0, q, qs), append = dev_open(0, O_RDWR | O_APPEND);
+	struct iovec one = { "z", 1 }, none = { "z", 0 };
 	off_t limit = dev_limit(q, qs);
 
 	expect_ret(pwrite(fd, "z", 1, limit - 1), 1);
 	if (limit < LLONG_MAX) {
 		expect_errno(pwrite(fd, "z", 1, limit), EFBIG);
+		expect_errno(pwritev(fd, &one, 1, limit), EFBIG);
+		expect_ret(pwritev(fd, &none, 1, limit), 0);
 		expect_errno(pwrite(fd, "z", 1, limit + 1), EFBIG);
 	} else {
 		expect_errno(pwrite(fd, "z", 1, limit), EINVAL);
