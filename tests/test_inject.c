@@ -666,7 +666,8 @@ START_TEST(all_signals)
 	for (i = 0; i < ARRAY_SIZE(signals) - 1; i++) {
 		before(READ);
 		handle(signals[i].sig, 0);
-		set_rules(device, "read signal=%s", signals[i].name);
+		set_rules(device, "read signal=%s%s", i % 2 ? "SIG" : "",
+			  signals[i].name);
 		expect_fails(READ, EINTR);
 		expect(call->caught == 1, "SIG%s was caught %d times",
 		       signals[i].name, call->caught);
@@ -1891,6 +1892,34 @@ START_TEST(hold_comes_late)
 }
 END_TEST
 
+static void write_too_far(void *unused)
+{
+	expect_errno(pwrite(fd, "abcde", 5, 10), ENOSPC);
+}
+
+/* A limit is for those, too, who wait for their turn when it comes. */
+START_TEST(limit_comes_late)
+{
+	char page[65536] = "x";
+	pid_t first, second;
+
+	start(_i);
+	snare_possible();
+	snare = shared(sizeof(*snare));
+	first = spawn(write_and_stall, NULL);
+	snare_wait(snare, first);
+	second = spawn(write_too_far, NULL);
+	wait_until(held_in(second, SYS_pwrite64), 30,
+		   "a write does not wait for the one before it");
+	sys(fault_put(device, "limit", "5"));
+	snare_fill(snare, 0, page);
+	expect_ret(join_within(first, 30), 0);
+	expect_ret(join_within(second, 30), 0);
+	sys(fault_put(device, "limit", "none"));
+	expect_holds("x");
+}
+END_TEST
+
 /* --- calls that must not wait --- */
 
 START_TEST(without_waiting)
@@ -2195,6 +2224,7 @@ static const struct test tests[] = {
 	FOR_KINDS(held, "hold: each call waits, and goes on"),
 	FOR_KINDS(hold_and_close, "hold: close does not wait, poll says nothing"),
 	FOR_KINDS(hold_comes_late, "hold: who has begun is not held"),
+	FOR_STORES(limit_comes_late, "limit: who waits for his turn is held to it"),
 	FOR_KINDS(without_waiting, "RWF_NOWAIT: EAGAIN in place of waiting"),
 	FOR_KINDS(late_nonblock, "O_NONBLOCK: late all the same"),
 	FOR_KINDS(nothing_lost, "what calls say they moved was moved"),
