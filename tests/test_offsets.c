@@ -47,6 +47,7 @@ START_TEST(write_at_the_limit)
 		expect_errno(pwrite(fd, "z", 1, limit), EINVAL);
 	}
 	expect_errno(write(append, "z", 1), EFBIG);
+	expect_errno(writev(append, &one, 1), EFBIG);
 	expect_ret(write(append, "z", 0), 0);
 	expect_ret(lseek(fd, 0, SEEK_END), limit);
 	/* And goes on working. */
