@@ -1871,6 +1871,18 @@ static void write_and_stall(void *unused)
 	expect_ret(write(fd, snare->mem, 1), 1);
 }
 
+/* A process in the middle of writing a byte, until snare_fill() brings it. */
+static pid_t stalled_writer(void)
+{
+	pid_t pid;
+
+	snare_possible();
+	snare = shared(sizeof(*snare));
+	pid = spawn(write_and_stall, NULL);
+	snare_wait(snare, pid);
+	return pid;
+}
+
 /* Who has begun already is neither held nor asked. */
 START_TEST(hold_comes_late)
 {
@@ -1878,10 +1890,7 @@ START_TEST(hold_comes_late)
 	pid_t pid;
 
 	start(_i);
-	snare_possible();
-	snare = shared(sizeof(*snare));
-	pid = spawn(write_and_stall, NULL);
-	snare_wait(snare, pid);
+	pid = stalled_writer();
 	sys(fault_put(device, "hold", "1"));
 	set_rules(device, "write EIO");
 	snare_fill(snare, 0, page);
@@ -1904,10 +1913,7 @@ START_TEST(limit_comes_late)
 	pid_t first, second;
 
 	start(_i);
-	snare_possible();
-	snare = shared(sizeof(*snare));
-	first = spawn(write_and_stall, NULL);
-	snare_wait(snare, first);
+	first = stalled_writer();
 	second = spawn(write_too_far, NULL);
 	wait_until(held_in(second, SYS_pwrite64), 30,
 		   "a write does not wait for the one before it");
