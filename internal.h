@@ -66,6 +66,27 @@ struct scull_set {
 	void *quanta[];
 };
 
+/* So many pages in a row are enough for a prefetcher; twice as many gain nothing. */
+#define SCULL_SPARES 32
+
+/**
+ * struct scull_spares - quanta that a write is going to need
+ * @left:	how many bytes it has yet to write
+ * @next:	the one to be taken next
+ * @count:	where they end; there is none when @next is there
+ * @quanta:	the quanta, by address
+ *
+ * They are got in advance, for them to be taken from the lowest address up: the
+ * slab allocator hands out what it has in no order, while a long access that goes
+ * up in memory is one that a processor's prefetcher foresees.
+ */
+struct scull_spares {
+	size_t left;
+	unsigned int next;
+	unsigned int count;
+	void *quanta[SCULL_SPARES];
+};
+
 /**
  * struct scull_store - bytes at offsets, in quanta that are allocated when
  *			first written
@@ -80,6 +101,7 @@ struct scull_set {
  * @limit:	no byte is ever stored at or past this offset
  * @size:	one more than the highest offset ever written
  * @quanta:	how many quanta are allocated
+ * @spares:	for the write that is going on; between writes there is none
  *
  * The bytes of an allocated quantum from @size on are 0.
  *
@@ -96,6 +118,7 @@ struct scull_store {
 	loff_t limit;
 	loff_t size;
 	unsigned long quanta;
+	struct scull_spares spares;
 };
 
 struct scull_store *scull_store_create(unsigned int quantum, unsigned int qset);

@@ -272,7 +272,7 @@ static noinline ssize_t scull_store_read_far(struct scull_store *store,
  * @buf:	where the bytes go
  * @count:	how many are wanted
  *
- * Does what scull_store_read() does. What is near goes out by copy_to_user(),
+ * Does what scull_store_read() does. What is near goes out by __copy_to_user(),
  * which spares what copy_to_iter() does to find out what it copies to. May sleep.
  *
  * Return: as scull_store_read().
@@ -288,9 +288,12 @@ ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
 	count = min_t(u64, count, store->size - pos);
 	if (!scull_store_near(store, pos, count, &near))
 		return scull_store_read_far(store, pos, buf, count);
-	left = copy_to_user(buf, near.place, near.len);
+	/* The VFS has looked before, but what begins with __ trusts nobody else. */
+	if (!access_ok(buf, count))
+		return -EFAULT;
+	left = __copy_to_user(buf, near.place, near.len);
 	if (near.rest && !left)
-		left = copy_to_user(buf + near.len, near.next, near.rest);
+		left = __copy_to_user(buf + near.len, near.next, near.rest);
 	else
 		left += near.rest;
 	return left < count ? count - left : -EFAULT;
@@ -321,27 +324,89 @@ static int scull_store_add_set(struct scull_store *store,
 }
 
 /*
- * Writes a new quantum at the cursor. The quantum joins the store only after
- * all of it was written or cleared, so nobody ever reads what kmalloc() left
- * in it, and only if the copy brought at least a byte.
+ * How many quanta are missing, one after the other from the cursor on, where the
+ * rest of a write goes. Those larger than a page are got one at a time: there is
+ * little to gain, and who gives a bad address is not to cost much memory.
+ */
+static unsigned int scull_store_missing(const struct scull_store *store,
+					const struct scull_cursor *cur)
+{
+	void **quanta = cur->set->quanta + cur->slot;
+	size_t end = cur->offset + store->spares.left, most;
+	unsigned int n = 1;
+
+	if (end <= store->quantum || store->quantum > PAGE_SIZE)
+		return 1;
+	most = min3(DIV_ROUND_UP(end, store->quantum),
+		    (size_t)(store->qset - cur->slot), (size_t)SCULL_SPARES);
+	while (n < most && !quanta[n])
+		n++;
+	return n;
+}
+
+/*
+ * Sees to it that there are a set at the cursor and a spare to join it. Not a part
+ * of scull_store_write(), for which the compiler then has registers enough.
+ */
+static noinline int scull_store_reserve(struct scull_store *store,
+					struct scull_cursor *cur)
+{
+	struct scull_spares *spares = &store->spares;
+	unsigned int missing, i;
+	void *quantum;
+	int err;
+
+	if (!cur->set) {
+		err = scull_store_add_set(store, cur);
+		if (err)
+			return err;
+	}
+	if (spares->next < spares->count)
+		return 0;
+	missing = scull_store_missing(store, cur);
+	spares->next = 0;
+	for (spares->count = 0; spares->count < missing; spares->count++) {
+		quantum = kmalloc(store->quantum, SCULL_GFP);
+		if (!quantum)
+			break;
+		for (i = spares->count; i && spares->quanta[i - 1] > quantum; i--)
+			spares->quanta[i] = spares->quanta[i - 1];
+		spares->quanta[i] = quantum;
+	}
+	return spares->count ? 0 : -ENOMEM;
+}
+
+/* Frees what a write that ended early did not take. */
+static void scull_store_unreserve(struct scull_store *store)
+{
+	struct scull_spares *spares = &store->spares;
+
+	while (spares->next < spares->count)
+		kfree(spares->quanta[spares->next++]);
+}
+
+/*
+ * Writes a new quantum at the cursor, a spare. It joins the store only after all
+ * of it was written or cleared, so nobody ever reads what kmalloc() left in it,
+ * and only if the copy brought at least a byte.
  */
 static ssize_t scull_store_fill(struct scull_store *store,
 				struct scull_cursor *cur, size_t len,
 				struct iov_iter *from)
 {
-	void *quantum = kmalloc(store->quantum, SCULL_GFP);
+	void *quantum = store->spares.quanta[store->spares.next];
 	size_t copied, end;
 
-	if (!quantum)
-		return -ENOMEM;
 	copied = copy_from_iter(quantum + cur->offset, len, from);
-	if (!copied) {
-		kfree(quantum);
+	if (!copied)
 		return -EFAULT;
-	}
 	end = cur->offset + copied;
-	memset(quantum, 0, cur->offset);
-	memset(quantum + end, 0, store->quantum - end);
+	/* Of a long write most quanta are written whole. */
+	if (cur->offset)
+		memset(quantum, 0, cur->offset);
+	if (end < store->quantum)
+		memset(quantum + end, 0, store->quantum - end);
+	store->spares.next++;
 	cur->set->quanta[cur->slot] = quantum;
 	cur->set->allocated++;
 	store->quanta++;
@@ -383,11 +448,9 @@ static ssize_t scull_store_write_quantum(struct scull_store *store,
 		return scull_store_overwritten(store, quantum, pos, len,
 					       copied);
 	}
-	if (!cur->set) {
-		err = scull_store_add_set(store, cur);
-		if (err)
-			return err;
-	}
+	err = scull_store_reserve(store, cur);
+	if (err)
+		return err;
 	return scull_store_fill(store, cur, len, from);
 }
 
@@ -416,6 +479,7 @@ ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 	count = min_t(u64, count, store->limit - pos);
 	scull_cursor_init(&cur, store, pos);
 	while (done < count) {
+		store->spares.left = count - done;
 		len = min_t(size_t, store->quantum - cur.offset, count - done);
 		ret = scull_store_write_quantum(store, &cur, pos + done, len,
 						from);
@@ -426,6 +490,7 @@ ssize_t scull_store_write(struct scull_store *store, loff_t pos,
 			break;
 		scull_cursor_next(&cur, store);
 	}
+	scull_store_unreserve(store);
 	if (!done)
 		return ret;
 	store->size = max_t(loff_t, store->size, pos + done);
@@ -469,7 +534,6 @@ ssize_t scull_store_write_user(struct scull_store *store, loff_t pos,
 	count = min_t(u64, count, store->limit - pos);
 	if (!scull_store_near(store, pos, count, &near))
 		return scull_store_write_far(store, pos, buf, count);
-	/* The VFS has looked before, but what begins with __ trusts nobody else. */
 	if (!access_ok(buf, count))
 		return -EFAULT;
 	left = __copy_from_user(near.place, buf, near.len);

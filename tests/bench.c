@@ -76,6 +76,8 @@ uint64_t ticks(void)
 struct figure {
 	double median;
 	double spread;	/* of the middle half of the rounds, in percent */
+	double of;	/* how many times as good as the first; 0: no such */
+	double by;	/* how many times as good ours is; 0: no such */
 };
 
 static int by_value(const void *a, const void *b)
@@ -85,17 +87,19 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct figure sum_up(double *values, int n)
+static double median(double *values, int n)
 {
-	struct figure figure;
-
 	qsort(values, n, sizeof(*values), by_value);
-	figure.median = values[n / 2];
-	figure.spread = 0;
-	if (figure.median)
-		figure.spread = (values[n * 3 / 4] - values[n / 4]) /
-				figure.median * 100;
-	return figure;
+	return values[n / 2];
+}
+
+static void sum_up(double *values, int n, struct figure *figure)
+{
+	figure->median = median(values, n);
+	figure->spread = 0;
+	if (figure->median)
+		figure->spread = (values[n * 3 / 4] - values[n / 4]) /
+				 figure->median * 100;
 }
 
 /*
@@ -112,8 +116,14 @@ static int pooled(const struct work *w, const struct subject *s, double *values,
 
 	if (!pool)
 		return n;
-	file = fopen(pool, "a+");
-	if (!file)
+	/*
+	 * Not to append: a client of 9p writes whole pages back, which a server that
+	 * appends would put behind what it has of them.
+	 */
+	file = fopen(pool, "r+");
+	if (!file && errno == ENOENT)
+		file = fopen(pool, "w+");
+	if (!file || fseek(file, 0, SEEK_END))
 		err(1, "cannot open %s", pool);
 	len = snprintf(name, sizeof(name), "%s,%s,%s,%s,", w->family, w->what,
 		       w->size, s->name);
@@ -178,7 +188,7 @@ static struct figure count(struct subject *s, const struct work *w)
 		twice = took < twice ? took : twice;
 		each[i] = (each[i] + took) / w->counted;
 	}
-	figure = sum_up(each, bench.rounds);
+	sum_up(each, bench.rounds, &figure);
 	figure.median = ((double)twice - once) / w->counted;
 	return figure;
 }
@@ -204,6 +214,21 @@ static double ratio(const struct work *w, double figure, double other)
 	return more ? figure / other : other / figure;
 }
 
+/*
+ * The same of @n rounds of each: the median of what it was in each round. A machine
+ * that others slow down for a while does so to both sides of a round.
+ */
+static double ratio_by_round(const struct work *w, const double *values,
+			     const double *others, int n)
+{
+	double ratios[MAX_ROUNDS];
+	int i;
+
+	for (i = 0; i < n; i++)
+		ratios[i] = ratio(w, values[i], others[i]);
+	return median(ratios, n);
+}
+
 static void print_head(const char *family)
 {
 	printf("\n# %s, %s\n%-17s %-12s %-12s %12s %-5s %5s %8s %8s\n", family,
@@ -215,15 +240,13 @@ static void print_head(const char *family)
 static void print(const struct work *w, const struct subject *subjects,
 		  const struct figure *figures, int n)
 {
-	double of, by;
 	int i;
 
 	for (i = 0; i < n; i++) {
 		const struct subject *s = &subjects[i];
 		double own = figures[i].median;
+		double of = figures[i].of, by = figures[i].by;
 
-		of = s->of < 0 ? 0 : ratio(w, own, figures[s->of].median);
-		by = s->ours < 0 ? 0 : ratio(w, figures[s->ours].median, own);
 		if (i)
 			printf("%-30s", "");
 		else
@@ -261,12 +284,29 @@ bool wanted(const char *family, const char *what, const char *size)
 	return false;
 }
 
+/* Fills in what each of the subjects is beside the others. */
+static void compare(const struct work *w, const struct subject *subjects,
+		    double values[][MAX_ROUNDS], int n, int rounds,
+		    struct figure *figures)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		const struct subject *s = &subjects[i];
+
+		figures[i].of = s->of < 0 ? 0 :
+			ratio_by_round(w, values[i], values[s->of], rounds);
+		figures[i].by = s->ours < 0 ? 0 :
+			ratio_by_round(w, values[s->ours], values[i], rounds);
+	}
+}
+
 void measure(const struct work *w, struct subject *subjects, int n)
 {
 	static double values[MAX_SUBJECTS][MAX_ROUNDS];
 	struct figure figures[MAX_SUBJECTS];
 	size_t per_round = w->n;
-	int round, i, all;
+	int round, i, all = 0;
 
 	if (!wanted(w->family, w->what, w->size))
 		return;
@@ -284,8 +324,11 @@ void measure(const struct work *w, struct subject *subjects, int n)
 	if (bench.quick && per_round >= 4)
 		per_round /= 4;
 	if (bench.counted && !w->value) {
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			figures[i] = count(&subjects[i], w);
+			values[i][0] = figures[i].median;
+		}
+		compare(w, subjects, values, n, 1, figures);
 	} else {
 		for (i = 0; i < n && !w->value; i++)
 			value_of(&subjects[i], w, per_round);
@@ -293,10 +336,12 @@ void measure(const struct work *w, struct subject *subjects, int n)
 			for (i = 0; i < n; i++)
 				values[i][round] = value_of(&subjects[i], w,
 							    per_round);
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n; i++)
 			all = pooled(w, &subjects[i], values[i], bench.rounds);
-			figures[i] = sum_up(values[i], all);
-		}
+		/* Adding up sorts the rounds, so pairs come first. */
+		compare(w, subjects, values, n, all, figures);
+		for (i = 0; i < n; i++)
+			sum_up(values[i], all, &figures[i]);
 	}
 	if (!bench.silent)
 		print(w, subjects, figures, n);

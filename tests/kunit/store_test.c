@@ -27,7 +27,7 @@
 
 /*
  * What the store has allocated and not yet freed, and how many allocations are
- * to succeed before one is refused; negative: none is.
+ * to succeed before all others are refused; negative: none is.
  */
 static struct {
 	long held;
@@ -36,7 +36,10 @@ static struct {
 
 static bool heap_refuses(void)
 {
-	return heap.grants >= 0 && heap.grants-- == 0;
+	if (heap.grants <= 0)
+		return !heap.grants;
+	heap.grants--;
+	return false;
 }
 
 static void *heap_take(void *mem)
@@ -674,6 +677,30 @@ static void store_test_vectors(struct kunit *test)
 	}
 }
 
+/*
+ * What one write brings goes up in memory, in whatever order the allocator hands
+ * it out, but for where the write begins anew to look for memory.
+ */
+static void store_test_order(struct kunit *test)
+{
+	const struct store_pair pair = { 1000, 100 };
+	const unsigned int there = 5, runs = DIV_ROUND_UP(94 - there, SCULL_SPARES);
+	struct store_test *t = test->priv;
+	unsigned int slot, down = 0;
+	struct scull_set *set;
+
+	store_test_window(test, &pair, 95);
+	store_test_fresh(test, &pair, 0);
+	store_test_write(test, there * pair.quantum, 1);
+	store_test_write(test, 0, t->room);
+	store_test_check(test);
+	set = xa_load(&t->store->sets, 0);
+	for (slot = 1; slot < 95; slot++)
+		down += set->quanta[slot] < set->quanta[slot - 1];
+	/* Before and behind what was there, and between the runs. */
+	KUNIT_EXPECT_LE(test, down, 2 + runs - 1);
+}
+
 /* Destroying a store frees all that it has, whatever that is. */
 static void store_test_trim(struct kunit *test)
 {
@@ -1149,6 +1176,7 @@ static struct kunit_case store_test_cases[] = {
 	KUNIT_CASE_PARAM(store_test_growth, store_test_gen_params),
 	KUNIT_CASE_PARAM(store_test_nothing, store_test_gen_params),
 	KUNIT_CASE_PARAM(store_test_vectors, store_test_gen_params),
+	KUNIT_CASE(store_test_order),
 	KUNIT_CASE_PARAM(store_test_trim, store_test_gen_params),
 	KUNIT_CASE_PARAM(store_test_limit, store_test_gen_params),
 	KUNIT_CASE(store_test_largest),
