@@ -525,7 +525,7 @@ static int scull_pipe_lock(struct scull_pipe_end *end, bool nowait)
 static __always_inline size_t
 scull_pipe_to_user(struct scull_pipe_bytes *bytes, void *place, size_t len)
 {
-	len -= copy_to_user(bytes->buf, place, len);
+	len -= __copy_to_user(bytes->buf, place, len);
 	bytes->buf += len;
 	return len;
 }
@@ -533,7 +533,7 @@ scull_pipe_to_user(struct scull_pipe_bytes *bytes, void *place, size_t len)
 static __always_inline size_t
 scull_pipe_from_user(struct scull_pipe_bytes *bytes, void *place, size_t len)
 {
-	len -= copy_from_user(place, bytes->buf, len);
+	len -= __copy_from_user(place, bytes->buf, len);
 	bytes->buf += len;
 	return len;
 }
@@ -746,6 +746,8 @@ static ssize_t scull_pipe_read(struct file *file, char __user *buf,
 
 	if (scull_injecting())
 		return scull_inject_read(file, buf, count, pos);
+	if (!access_ok(buf, count))
+		return -EFAULT;
 	return scull_pipe_get(file, false, scull_pipe_to_user, &to);
 }
 
@@ -759,6 +761,8 @@ static ssize_t scull_pipe_write(struct file *file, const char __user *buf,
 
 	if (scull_injecting())
 		return scull_inject_write(file, buf, count, pos);
+	if (!access_ok(buf, count))
+		return -EFAULT;
 	return scull_pipe_give(file, false, scull_pipe_from_user, &from);
 }
 
