@@ -61,7 +61,7 @@ unloaded() {
 emptied() {
 	local device
 	"$(program ioctltest)" /dev/scull0 SCULL_IOCRESET >/dev/null
-	for device in /dev/scull[0-9]*; do
+	for device in /dev/scull[0-9]* /dev/scullsingle /dev/sculluid /dev/scullwuid; do
 		: >"$device"
 	done
 }

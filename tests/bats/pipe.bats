@@ -295,6 +295,7 @@ odd_sizes='1 4999
 }
 
 @test "the module stays while a pipe is open" {
+	needs_unload
 	book
 	exec 8<>"$dev"
 	run ./scull_unload

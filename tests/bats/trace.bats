@@ -21,6 +21,8 @@ setup() {
 }
 
 teardown() {
+	# Who looks in a loop stops also when the test has failed.
+	touch "$BATS_TEST_TMPDIR/stop"
 	if [ -n "${trace:-}" ]; then
 		echo 0 >"$trace/events/enable"
 		rmdir "$trace"
@@ -191,6 +193,7 @@ device=scullpipe0 end=write" "$(traced scull_pipe_sleep writer)"
 }
 
 @test "an attribute that is open does not keep the module, and fails after it" {
+	needs_unload
 	exec 7</sys/class/scull/scull0/size 8</sys/class/scull/quantum
 	same 0 "$(cat <&7)"
 	./scull_unload
@@ -202,6 +205,7 @@ device=scullpipe0 end=write" "$(traced scull_pipe_sleep writer)"
 }
 
 @test "attributes read in a loop while the module comes and goes" {
+	needs_unload
 	look() {
 		while [ ! -e "$tmp/stop" ]; do
 			cat /sys/class/scull/*/{size,used,owner,stats/reads} /sys/class/scull/q* \
@@ -224,6 +228,7 @@ device=scullpipe0 end=write" "$(traced scull_pipe_sleep writer)"
 		skip "there is no debugfs"
 	fi
 	same 400 "$(stat -c %a /sys/kernel/debug/scull/scull0)"
+	needs_unload
 	./scull_unload
 	[ ! -e /sys/kernel/debug/scull ]
 }

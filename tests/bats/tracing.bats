@@ -104,6 +104,7 @@ typed() {
 	if [ ! -e /proc/dynamic_debug/control ]; then
 		skip "this kernel has no dynamic debug"
 	fi
+	needs_unload
 	typed "Debug messages"
 	output_has "scull: trim of scull0: 0 bytes freed"
 	output_has "scull: a set for 1000 quanta, at index 0"
