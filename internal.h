@@ -28,6 +28,9 @@
  */
 #define SCULL_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* For what can be done without, or asked for again: where it is short, at once. */
+#define SCULL_GFP_SPARE (GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
+
 /**
  * struct scull_setting - a number that a parameter, and maybe an ioctl, sets
  * @value:	the number in force; where an ioctl may set it, it changes under
@@ -66,15 +69,16 @@ struct scull_set {
 	void *quanta[];
 };
 
-/* Memory goes down again where a write asks anew; 16 gained a little less. */
+/* From one batch to the next memory may go down. 16 gained a little less. */
 #define SCULL_SPARES 32
 
 /**
  * struct scull_spares - quanta that a write is going to need
- * @left:	how many bytes it has yet to write
+ * @left:	bytes that the write has yet to bring; says nothing between writes
  * @next:	the one to be taken next
  * @count:	where they end; there is none when @next is there
- * @quanta:	the quanta, by address
+ * @quanta:	the quanta, by address; NULL where there is none, because kmemleak
+ *		looks here, too
  *
  * They are got in advance, for them to be taken from the lowest address up: the
  * slab allocator hands out what it has in no order, while a long access that goes

@@ -9,6 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
@@ -288,7 +289,7 @@ ssize_t scull_store_read_user(struct scull_store *store, loff_t pos,
 	count = min_t(u64, count, store->size - pos);
 	if (!scull_store_near(store, pos, count, &near))
 		return scull_store_read_far(store, pos, buf, count);
-	/* The VFS has looked before, but what begins with __ trusts nobody else. */
+	/* The VFS has looked before, but what begins with __ trusts its caller. */
 	if (!access_ok(buf, count))
 		return -EFAULT;
 	left = __copy_to_user(buf, near.place, near.len);
@@ -325,8 +326,9 @@ static int scull_store_add_set(struct scull_store *store,
 
 /*
  * How many quanta are missing, one after the other from the cursor on, where the
- * rest of a write goes. Those larger than a page are got one at a time: there is
- * little to gain, and who gives a bad address is not to cost much memory.
+ * rest of a write goes: in this set, and SCULL_SPARES at most. Those larger than a
+ * page are got one at a time: there is little to gain, and who gives a bad address
+ * is not to cost much memory.
  */
 static unsigned int scull_store_missing(const struct scull_store *store,
 					const struct scull_cursor *cur)
@@ -366,7 +368,9 @@ static noinline int scull_store_reserve(struct scull_store *store,
 	missing = scull_store_missing(store, cur);
 	spares->next = 0;
 	for (spares->count = 0; spares->count < missing; spares->count++) {
-		quantum = kmalloc(store->quantum, SCULL_GFP);
+		/* Only what is needed now is worth an effort. */
+		quantum = kmalloc(store->quantum,
+				  spares->count ? SCULL_GFP_SPARE : SCULL_GFP);
 		if (!quantum)
 			break;
 		for (i = spares->count; i && spares->quanta[i - 1] > quantum; i--)
@@ -381,8 +385,10 @@ static void scull_store_unreserve(struct scull_store *store)
 {
 	struct scull_spares *spares = &store->spares;
 
-	while (spares->next < spares->count)
-		kfree(spares->quanta[spares->next++]);
+	while (spares->next < spares->count) {
+		kfree(spares->quanta[spares->next]);
+		spares->quanta[spares->next++] = NULL;
+	}
 }
 
 /*
@@ -406,7 +412,7 @@ static ssize_t scull_store_fill(struct scull_store *store,
 		memset(quantum, 0, cur->offset);
 	if (end < store->quantum)
 		memset(quantum + end, 0, store->quantum - end);
-	store->spares.next++;
+	store->spares.quanta[store->spares.next++] = NULL;
 	cur->set->quanta[cur->slot] = quantum;
 	cur->set->allocated++;
 	store->quanta++;

@@ -306,7 +306,7 @@ void measure(const struct work *w, struct subject *subjects, int n)
 	static double values[MAX_SUBJECTS][MAX_ROUNDS];
 	struct figure figures[MAX_SUBJECTS];
 	size_t per_round = w->n;
-	int round, i, all = 0;
+	int round, i, got, all = 0;
 
 	if (!wanted(w->family, w->what, w->size))
 		return;
@@ -336,8 +336,13 @@ void measure(const struct work *w, struct subject *subjects, int n)
 			for (i = 0; i < n; i++)
 				values[i][round] = value_of(&subjects[i], w,
 							    per_round);
-		for (i = 0; i < n; i++)
-			all = pooled(w, &subjects[i], values[i], bench.rounds);
+		for (i = 0; i < n; i++) {
+			got = pooled(w, &subjects[i], values[i], bench.rounds);
+			if (i && got != all)
+				errx(1, "%s does not have as many rounds of %s as of others",
+				     pool, subjects[i].name);
+			all = got;
+		}
 		/* Adding up sorts the rounds, so pairs come first. */
 		compare(w, subjects, values, n, all, figures);
 		for (i = 0; i < n; i++)

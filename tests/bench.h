@@ -4,7 +4,7 @@
  * several subjects do in turn, round after round in the same boot, so that
  * whatever else the machine does meets all of them; a figure is the median of
  * the rounds, which may be those of several runs: the module is loaded at another
- * place for each. Where instructions are counted in place of time (an emulator
+ * place for each; a ratio is the median of what it was in each round. Where instructions are counted in place of time (an emulator
  * whose clock they drive), a figure is what one operation more costs.
  */
 #ifndef TESTS_BENCH_H

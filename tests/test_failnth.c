@@ -1317,6 +1317,8 @@ static const struct {
 	{ "fasync_helper", 1 },
 	{ "_copy_to_iter" }, { "_copy_from_iter" },
 	{ "_copy_to_user" }, { "_copy_from_user" },
+	/* Of those that are inlined. */
+	{ "should_fail_usercopy" },
 	{ "kmemdup_nul" }, { "kasprintf" },
 };
 

@@ -27,19 +27,51 @@
 
 /*
  * What the store has allocated and not yet freed, and how many allocations are
- * to succeed before all others are refused; negative: none is.
+ * to succeed before all others are refused, or just one; negative: none is. How
+ * often kmalloc() was asked, and whether the higher of two comes first; the lower
+ * waits meanwhile.
  */
 static struct {
 	long held;
 	long grants;
+	bool once;
+	unsigned int asked;
+	bool turned;
+	void *low;
 } heap;
 
 static bool heap_refuses(void)
 {
-	if (heap.grants <= 0)
-		return !heap.grants;
-	heap.grants--;
-	return false;
+	if (heap.grants < 0)
+		return false;
+	if (heap.grants) {
+		heap.grants--;
+		return false;
+	}
+	if (heap.once)
+		heap.grants = -1;
+	return true;
+}
+
+static void *heap_next(size_t size, gfp_t gfp)
+{
+	void *mem, *other;
+
+	if (!heap.turned)
+		return kmalloc(size, gfp);
+	mem = heap.low;
+	heap.low = NULL;
+	if (mem)
+		return mem;
+	mem = kmalloc(size, gfp);
+	other = kmalloc(size, gfp);
+	if (!mem || !other) {
+		kfree(mem);
+		kfree(other);
+		return NULL;
+	}
+	heap.low = min(mem, other);
+	return max(mem, other);
 }
 
 static void *heap_take(void *mem)
@@ -53,8 +85,9 @@ static void *heap_take(void *mem)
 
 static void *heap_kmalloc(size_t size, gfp_t gfp)
 {
-	void *mem = heap_refuses() ? NULL : heap_take(kmalloc(size, gfp));
+	void *mem = heap_refuses() ? NULL : heap_take(heap_next(size, gfp));
 
+	heap.asked++;
 	if (mem)
 		memset(mem, HEAP_POISON, size);
 	return mem;
@@ -217,6 +250,10 @@ static void store_test_exit(struct kunit *test)
 	struct store_test *t = test->priv;
 
 	heap.grants = -1;
+	heap.once = false;
+	heap.turned = false;
+	kfree(heap.low);
+	heap.low = NULL;
 	if (!t)
 		return;
 	scull_store_destroy(t->store);
@@ -692,7 +729,10 @@ static void store_test_order(struct kunit *test)
 	store_test_window(test, &pair, 95);
 	store_test_fresh(test, &pair, 0);
 	store_test_write(test, there * pair.quantum, 1);
+	heap.turned = true;
 	store_test_write(test, 0, t->room);
+	heap.turned = false;
+	KUNIT_ASSERT_NULL(test, heap.low);
 	store_test_check(test);
 	set = xa_load(&t->store->sets, 0);
 	for (slot = 1; slot < 95; slot++)
@@ -784,8 +824,8 @@ static void store_test_largest(struct kunit *test)
 }
 
 /*
- * Each allocation of a write refused in turn: the write tells what it could
- * do, what it could not do leaves no trace, and the same again succeeds.
+ * Each allocation of a write refused in turn, with all that follow: the write tells
+ * what it could do, what it could not do leaves no trace, and the same again succeeds.
  */
 static void store_test_memory(struct kunit *test)
 {
@@ -945,6 +985,32 @@ static void store_test_write_good(struct kunit *test, size_t count, size_t good,
 	store_test_fresh(test, &pair, 0);
 	store_test_write(test, 65, 10);
 	store_test_write_cliff(test, 10, count, good, user);
+}
+
+/* Of a quantum that is got in advance nothing depends, and large ones are not. */
+static void store_test_advance(struct kunit *test)
+{
+	const struct store_pair large = { PAGE_SIZE + 1, 10 };
+	const struct store_pair pair = { 100, 10 };
+	struct store_test *t = test->priv;
+	unsigned int refused;
+
+	store_test_window(test, &pair, 20);
+	for (refused = 3; refused < 10; refused++) {
+		store_test_fresh(test, &pair, 0);
+		heap.once = true;
+		heap.grants = refused;
+		store_test_write(test, 0, t->room);
+		KUNIT_ASSERT_EQ(test, heap.grants, -1L);
+		heap.once = false;
+		store_test_check(test);
+	}
+	store_test_window(test, &large, 3);
+	store_test_fresh(test, &large, 0);
+	heap.asked = 0;
+	store_test_write_cliff(test, 0, 2 * large.quantum, 0, true);
+	KUNIT_EXPECT_EQ(test, heap.asked, 1);
+	store_test_check(test);
 }
 
 /*
@@ -1177,6 +1243,7 @@ static struct kunit_case store_test_cases[] = {
 	KUNIT_CASE_PARAM(store_test_nothing, store_test_gen_params),
 	KUNIT_CASE_PARAM(store_test_vectors, store_test_gen_params),
 	KUNIT_CASE(store_test_order),
+	KUNIT_CASE(store_test_advance),
 	KUNIT_CASE_PARAM(store_test_trim, store_test_gen_params),
 	KUNIT_CASE_PARAM(store_test_limit, store_test_gen_params),
 	KUNIT_CASE(store_test_largest),
