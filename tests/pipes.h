@@ -29,6 +29,13 @@ void set_nonblock(int fd, bool on);
 /* What poll says at once. */
 short poll_now(int fd, short events);
 
+/* What lseek() of 64 bits is, where system calls have 32. */
+#ifdef SYS__llseek
+#define SYS_LSEEK SYS__llseek
+#else
+#define SYS_LSEEK SYS_lseek
+#endif
+
 /* Is this process or thread asleep in system call @nr? */
 bool asleep_in(pid_t pid, long nr);
 /* The same, of a sleep that only a fatal signal ends. */

@@ -254,8 +254,6 @@ END_TEST
 
 /* --- signals --- */
 
-#define HUGE_READ ((size_t)2 * GiB - 4 * KiB)
-
 struct victim {
 	int fd;
 	unsigned char *buf;
@@ -266,7 +264,7 @@ static void read_long(void *arg)
 {
 	struct victim *v = arg;
 
-	pread(v->fd, v->buf, HUGE_READ, 0);
+	pread(v->fd, v->buf, MAX_RW, 0);
 	pause();
 }
 
@@ -280,11 +278,11 @@ START_TEST(kill_a_reader)
 	if (sizeof(long) < 8)
 		skip("a 32-bit process has no room for a buffer of 2 GiB");
 	v.fd = dev_open(0, O_RDWR);
-	expect_ret(pwrite(v.fd, "x", 1, HUGE_READ), 1);
+	expect_ret(pwrite(v.fd, "x", 1, MAX_RW), 1);
 	/* Pages of their own at both ends tell how far a read came. */
-	v.buf = wide(HUGE_READ);
+	v.buf = wide(MAX_RW);
 	first = v.buf;
-	last = v.buf + HUGE_READ - v.page;
+	last = v.buf + MAX_RW - v.page;
 	expect(mmap(first, v.page, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == first,
 	       "mmap: %s", strerror(errno));
@@ -401,7 +399,7 @@ static void hold_lock(void *arg)
 {
 	struct waiter *w = arg;
 
-	pread(w->v.fd, w->v.buf, HUGE_READ, 0);
+	pread(w->v.fd, w->v.buf, MAX_RW, 0);
 	__atomic_store_n(&w->over, true, __ATOMIC_SEQ_CST);
 }
 
@@ -438,8 +436,8 @@ START_TEST(kill_a_waiter)
 	if (sizeof(long) < 8)
 		skip("a 32-bit process has no room for a buffer of 2 GiB");
 	w->v.fd = dev_open(0, O_RDWR);
-	w->v.buf = wide(HUGE_READ);
-	expect_ret(pwrite(w->v.fd, "x", 1, HUGE_READ), 1);
+	w->v.buf = wide(MAX_RW);
+	expect_ret(pwrite(w->v.fd, "x", 1, MAX_RW), 1);
 	for (round = 0; round < 10 && !died_waiting; round++) {
 		pid_t reader, writer;
 		bool waiting = false;

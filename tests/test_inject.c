@@ -37,7 +37,7 @@ static const struct {
 	[IOCTL]	= { "ioctl", SYS_ioctl },
 	[POLL]	= { "poll", SYS_ppoll },
 	[FSYNC]	= { "fsync", SYS_fsync },
-	[SEEK]	= { "seek", SYS_lseek },
+	[SEEK]	= { "seek", SYS_LSEEK },
 };
 
 /* What devices hold before a call, and what a call writes. */

@@ -13,9 +13,11 @@
 
 enum { FIFO, SCULL };
 
-#define CAPACITY 65536		/* of both */
+#define PAGES 16		/* the capacity of a FIFO */
+#define MOST (PAGES * 64 * KiB)
 
-static unsigned char buf[2 * CAPACITY];
+static int capacity;		/* of both */
+static unsigned char buf[2 * MOST];
 static char path[128];
 
 /* --- the one or the other --- */
@@ -29,9 +31,11 @@ static void choose(int which)
 {
 	const char *tmp = getenv("TMPDIR") ?: "/tmp";
 
+	capacity = PAGES * sysconf(_SC_PAGESIZE);
+	expect(capacity <= MOST, "a FIFO holds %d bytes", capacity);
 	if (which == SCULL) {
 		snprintf(path, sizeof(path), "%s", pipe_path(0));
-		pipe_set_capacity(CAPACITY);
+		pipe_set_capacity(capacity);
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/scull-test-fifo.%d", tmp, (int)getpid());
@@ -534,7 +538,7 @@ static pid_t full_and_writing(struct writing *w, bool catches)
 	pid_t pid;
 
 	get_both(&w->fd, &w->unwanted);
-	expect_ret(write(w->fd, buf, CAPACITY), CAPACITY);
+	expect_ret(write(w->fd, buf, capacity), capacity);
 	w->len = 100;
 	w->catches = catches;
 	pid = spawn(write_it, w);
@@ -577,20 +581,20 @@ START_TEST(large_write)
 
 	choose(_i);
 	get_both(&w->fd, &w->unwanted);
-	w->len = CAPACITY + 1000;
+	w->len = capacity + 1000;
 	w->catches = true;
 	pid = spawn(write_it, w);
 	if (_i == FIFO) {
 		wait_asleep(pid, SYS_write);
-		expect_ret(read(w->unwanted, buf, CAPACITY), CAPACITY);
+		expect_ret(read(w->unwanted, buf, capacity), capacity);
 		expect_ret(join_within(pid, 30), 0);
-		expect_ret(w->ret, CAPACITY + 1000);
-		expect_ret(read(w->unwanted, buf, CAPACITY), 1000);
+		expect_ret(w->ret, capacity + 1000);
+		expect_ret(read(w->unwanted, buf, capacity), 1000);
 		return;
 	}
 	expect_ret(join_within(pid, 30), 0);
-	expect_ret(w->ret, CAPACITY);
-	expect_ret(read(w->unwanted, buf, 2 * CAPACITY), CAPACITY);
+	expect_ret(w->ret, capacity);
+	expect_ret(read(w->unwanted, buf, 2 * capacity), capacity);
 }
 END_TEST
 
@@ -657,13 +661,13 @@ START_TEST(poll_writer)
 	choose(_i);
 	get_both(&in, &reader);
 	expect_ret(poll_now(in, out | POLLIN), out);
-	expect_ret(write(in, buf, CAPACITY), CAPACITY);
+	expect_ret(write(in, buf, capacity), capacity);
 	expect_ret(poll_now(in, out | POLLIN), 0);
 	close(reader);
 	expect_ret(poll_now(in, out), POLLERR);
 	reader = get(O_RDONLY);
 	expect_ret(poll_now(in, out), 0);
-	expect_ret(read(reader, buf, CAPACITY), CAPACITY);
+	expect_ret(read(reader, buf, capacity), capacity);
 	expect_ret(poll_now(in, out), out);
 	close(reader);
 	expect_ret(poll_now(in, out), out | POLLERR);
@@ -702,7 +706,7 @@ START_TEST(poll_waits)
 	close(out);
 
 	get_both(&in, &out);
-	expect_ret(write(in, buf, CAPACITY), CAPACITY);
+	expect_ret(write(in, buf, capacity), capacity);
 	*p = (struct polling){ in, out, POLLOUT };
 	pid = spawn(poll_it, p);
 	wait_asleep(pid, SYS_ppoll);
@@ -737,7 +741,7 @@ START_TEST(edge_triggered_end)
 	ev.events = EPOLLOUT | EPOLLET;
 	ep = sys(epoll_create1(0));
 	get_both(&in, &out);
-	expect_ret(write(in, buf, CAPACITY), CAPACITY);
+	expect_ret(write(in, buf, capacity), capacity);
 	sys(epoll_ctl(ep, EPOLL_CTL_ADD, in, &ev));
 	expect_ret(told(ep), 0);
 	close(out);
@@ -767,9 +771,9 @@ START_TEST(exclusive_end)
 	choose(_i);
 	for (side = 0; side < 2; side++) {
 		get_both(&in, &out);
-		expect_ret(write(in, buf, CAPACITY), CAPACITY);
+		expect_ret(write(in, buf, capacity), capacity);
 		if (!side)
-			expect_ret(read(out, buf, CAPACITY), CAPACITY);
+			expect_ret(read(out, buf, capacity), capacity);
 		for (i = 0; i < 4; i++) {
 			p[i] = (struct polling){
 				side ? in : out, side ? out : in,
@@ -943,7 +947,7 @@ END_TEST
  */
 static void busy_side(int me, void *arg)
 {
-	static unsigned char b[CAPACITY];
+	static unsigned char b[MOST];
 	int round;
 
 	signal(SIGPIPE, catch);
@@ -958,11 +962,11 @@ static void busy_side(int me, void *arg)
 			continue;
 		}
 		if (me % 2) {
-			n = write(fd, b, 1 + (round * 7919 + me) % CAPACITY);
+			n = write(fd, b, 1 + (round * 7919 + me) % capacity);
 			expect(n > 0 || errno == EPIPE || errno == EAGAIN,
 			       "write gave %zd: %s", n, strerror(errno));
 		} else {
-			n = read(fd, b, 1 + (round * 7919 + me) % CAPACITY);
+			n = read(fd, b, 1 + (round * 7919 + me) % capacity);
 			expect(n >= 0 || errno == EAGAIN, "read gave %zd: %s",
 			       n, strerror(errno));
 		}

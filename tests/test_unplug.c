@@ -426,7 +426,7 @@ static void wait_in_call(void *arg)
 	case SYS_fsync:
 		w->ret = fsync(w->fd);
 		break;
-	case SYS_lseek:
+	case SYS_LSEEK:
 		w->ret = lseek(w->fd, 0, SEEK_SET);
 		break;
 	case SYS_ppoll:
@@ -680,7 +680,7 @@ START_TEST(faulty)
 	const char *device = devices[_i];
 	static const long nrs[] = {
 		SYS_openat, SYS_read, SYS_write, SYS_ioctl, SYS_fsync,
-		SYS_ppoll, SYS_lseek,
+		SYS_ppoll, SYS_LSEEK,
 	};
 	struct waiter *w = waiters(ARRAY_SIZE(nrs));
 	int n = ARRAY_SIZE(nrs) - (_i == PIPE), i;
