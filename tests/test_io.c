@@ -68,7 +68,7 @@ END_TEST
 /* Offsets one before, at and one after each boundary of three sets. */
 static size_t boundaries(const struct sizes *s, size_t *at, size_t room)
 {
-	off_t set = (off_t)s->quantum * s->qset, n = 0, q;
+	size_t set = (size_t)s->quantum * s->qset, n = 0, q;
 	/* In a set of very many quanta, its first and its last ones. */
 	size_t per_set = s->qset <= 7 ? s->qset : 2;
 	int which;

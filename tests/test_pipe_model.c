@@ -11,6 +11,8 @@
  */
 #include "pipes.h"
 
+#include <endian.h>
+
 #define SIDE 8
 #define DEFAULT_OPS 60000
 
@@ -436,7 +438,8 @@ static void eight_write(struct eight *e, int me)
 		ssize_t ret;
 
 		for (at = 0; at < len; at += record) {
-			uint64_t word = record_of(record, me, seq + at / record);
+			uint64_t word = htole64(record_of(record, me,
+							  seq + at / record));
 
 			memcpy(buf + at, &word, record);
 		}
@@ -469,6 +472,7 @@ static void see(struct eight *e, struct seen mine[SIDE], uint64_t next[SIDE],
 	int writer;
 
 	memcpy(&word, buf, e->record);
+	word = le64toh(word);
 	if (e->record == 8) {
 		writer = word >> 40 & 0xff;
 		seq = word & 0xffffffffff;
