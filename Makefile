@@ -99,8 +99,8 @@ endif
 
 # In a copy, for dpkg-buildpackage leaves its traces in what it builds.
 deb:
-	tests/need dpkg-dev:dpkg-buildpackage debhelper dh-dkms
-	rm -rf build/deb
+	tests/need build-essential dpkg-dev:dpkg-buildpackage debhelper dh-dkms
+	rm -rf build/deb build/scull-dkms_*.deb
 	mkdir -p build/deb/scull
 	cp -R Makefile README.md dkms.conf scull_load scull_unload $(sources) system debian build/deb/scull
 	cd build/deb/scull && dpkg-buildpackage -b -us -uc

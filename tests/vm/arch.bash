@@ -43,7 +43,7 @@ describe() {
 	i386) gnu="i686-linux-gnu" srcarch=x86 image=arch/x86/boot/bzImage flavour="686-pae" ;;
 	s390x)
 		gnu="s390x-linux-gnu" kbuild=s390 srcarch=s390 image=arch/s390/boot/bzImage console=ttysclp0
-		qemu="qemu-system-misc:qemu-system-s390x"
+		qemu="qemu-system-s390x:qemu-system-s390x"
 		;;
 	*) return 1 ;;
 	esac
