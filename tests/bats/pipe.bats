@@ -63,19 +63,22 @@ parameter() {
 	cat "/sys/module/$(module_name)/parameters/$1"
 }
 
-# waits_in CALL PID: is the process asleep in this system call, of x86-64?
+# The numbers of read, write and openat here.
+case $(uname -m) in
+x86_64) declare -A number=([read]=0 [write]=1 [openat]=257) ;;
+aarch64) declare -A number=([read]=63 [write]=64 [openat]=56) ;;
+i?86) declare -A number=([read]=3 [write]=4 [openat]=295) ;;
+s390x) declare -A number=([read]=3 [write]=4 [openat]=288) ;;
+*) declare -A number=() ;;
+esac
+
+# waits_in CALL PID: is the process asleep in this system call?
 waits_in() {
-	local number
-	case $1 in
-	read) number=0 ;;
-	write) number=1 ;;
-	openat) number=257 ;;
-	esac
-	grep -q "^$number " "/proc/$2/syscall"
+	grep -q "^${number[$1]} " "/proc/$2/syscall"
 }
 
 needs_syscalls() {
-	if [ "$(uname -m)" != x86_64 ] || [ ! -e /proc/self/syscall ]; then
+	if [ "${#number[@]}" -eq 0 ] || [ ! -e /proc/self/syscall ]; then
 		skip "what a process waits for cannot be seen here"
 	fi
 }
