@@ -82,7 +82,7 @@ tree:
 		echo "$(KDIR) is no kernel source tree: it has no drivers/char/mem.c." >&2; \
 		echo "Headers are not enough; make tree KDIR=dir takes a whole source." >&2; \
 		exit 1; }
-ifdef UNDO
+ifneq ($(filter-out 0,$(UNDO)),)
 	rm -rf "$(char)/scull"
 	sed -i '\,drivers/char/scull/,d' "$(char)/Kconfig"
 	sed -i '/+= scull\//d' "$(char)/Makefile"

@@ -16,15 +16,12 @@ setup() {
 	needs_module
 	needs make depmod
 	release=$(uname -r)
+	[ -e "/lib/modules/$release/build/Makefile" ] || skip "there is nothing to build modules against"
 	place=$BATS_TEST_TMPDIR/place
 	# Where the module was built for this kernel, beside those for others. It need
 	# not be built again.
 	build=()
-	if [ -e "build/$release/scull.ko" ]; then
-		build=(-o module -o tools OUT="build/$release")
-	elif [ ! -e "/lib/modules/$release/build/Makefile" ]; then
-		skip "there is nothing to build modules against"
-	fi
+	[ ! -e "build/$release/scull.ko" ] || build=(-o module -o tools OUT="build/$release")
 }
 
 teardown() {
