@@ -727,15 +727,16 @@ static void usage(FILE *f)
 	      "bytes were lost or changed; 2 it could not be tried.\n", f);
 }
 
-static long number(const char *text, const char *what, long min, long max)
+static long long number(const char *text, const char *what, long long min,
+			long long max)
 {
+	long long n;
 	char *end;
-	long n;
 
 	errno = 0;
-	n = strtol(text, &end, 0);
+	n = strtoll(text, &end, 0);
 	if (errno || end == text || *end || n < min || n > max)
-		die("%s \"%s\": a number from %ld to %ld is wanted", what, text,
+		die("%s \"%s\": a number from %lld to %lld is wanted", what, text,
 		    min, max);
 	return n;
 }
