@@ -9,6 +9,7 @@
  * window each, side by side, and nobody trims or appends then.
  */
 #include "fuzz.h"
+#include "offsets.h"
 #include "../scull.h"
 
 #include <errno.h>
@@ -370,7 +371,7 @@ static enum outcome run_fresh(long long quantum, long long qset, long long base,
 	m.quantum = 0;
 	if (quantum < 1 || qset < 1 || qset > 65536 || room < 1 ||
 	    room > ROOM_MOST || room / quantum >= QUANTA_MOST || base < 0 ||
-	    base > LLONG_MAX / 4 || base % quantum || room % quantum ||
+	    base > LLONG_MAX / 4 || base + room > device_limit(quantum, qset) || base % quantum || room % quantum ||
 	    quantum > FUZZ_MOST || (size && size < base + room))
 		return SKIPPED;
 	m.next_quantum = quantum;
@@ -403,7 +404,7 @@ static enum outcome run_tell(long long quantum, long long qset, long long how)
 	/* A quantum that fits the window also after a trim. */
 	if (m.foreign || quantum < 1 || quantum > m.room || m.room % quantum ||
 	    m.base % quantum || m.room / quantum >= QUANTA_MOST || qset < 1 ||
-	    qset > 65536)
+	    qset > 65536 || end_of_window() > device_limit(quantum, qset))
 		return SKIPPED;
 	fuzz_lock();
 	tell(probe, quantum, qset, how);
@@ -565,6 +566,7 @@ static enum outcome run_pwrite(long long off, long long len, long long data,
 static enum outcome run_seek(long long fd, long long whence, long long off)
 {
 	long long *pos = position(fd), place;
+	bool wrong;
 
 	switch (whence) {
 	case SEEK_DATA:
@@ -589,9 +591,10 @@ static enum outcome run_seek(long long fd, long long whence, long long off)
 	case SEEK_END:
 		place = off + (whence == SEEK_CUR ? *pos :
 			       whence == SEEK_END ? m.size : 0);
+		wrong = place < 0 || place > device_limit(m.quantum, m.qset);
 		same_ret("lseek", lseek(fds[fd], off, whence), place,
-			 place < 0 ? EINVAL : 0);
-		if (place >= 0)
+			 wrong ? EINVAL : 0);
+		if (!wrong)
 			*pos = place;
 		break;
 	default:
@@ -937,6 +940,8 @@ static void first(struct op *op)
 		size = fuzz_procs * room + 1;
 	} else if (chance(30)) {
 		base = quantum * below(chance(50) ? 10000 : 1LL << 40);
+		if (base > device_limit(quantum, qset) - room)
+			base = 0;
 	}
 	*op = (struct op){ FRESH, { quantum, qset, base, room, size } };
 }

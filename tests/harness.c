@@ -415,26 +415,6 @@ void reset_devices(void)
 		dev_trim(dev);
 }
 
-static bool kernel_is_32bit(void)
-{
-	struct utsname u;
-
-	return sizeof(long) == 4 && !uname(&u) && !strstr(u.machine, "64");
-}
-
-off_t dev_limit(int quantum, int qset)
-{
-	const long long max_long = 0xffffffffLL;
-	long long set = (long long)quantum * qset;
-	long long lfs, sets;
-
-	if (!kernel_is_32bit())
-		return LLONG_MAX;
-	lfs = max_long * sysconf(_SC_PAGESIZE);
-	sets = set > LLONG_MAX >> 32 ? LLONG_MAX : set * (max_long + 1);
-	return lfs < sets ? lfs : sets;
-}
-
 /* --- patterns and chance --- */
 
 static const unsigned char *pattern(void)

@@ -152,8 +152,6 @@ off_t dev_size(int dev);
 int fresh(int dev, int quantum, int qset);
 /* All devices empty, the compiled-in quantum and qset. */
 void reset_devices(void);
-/* The largest size a device of these sizes can have (design.md, section 2). */
-off_t dev_limit(int quantum, int qset);
 
 /* --- patterns and chance --- */
 

@@ -5,6 +5,7 @@
  * with scull0; here it is shown that all of it is there.
  */
 #include "access.h"
+#include "offsets.h"
 
 #include <libgen.h>
 #include <sys/sendfile.h>
@@ -90,8 +91,8 @@ static void transfers(void)
 	expect(!memcmp(buf, "\0\0end", 5), "the end is not what was written");
 
 	/* Up to the last offset there is. */
-	expect_ret(pwrite(fd, "x", 1, dev_limit(100, 3) - 1), 1);
-	expect_ret(lseek(fd, 0, SEEK_END), dev_limit(100, 3));
+	expect_ret(pwrite(fd, "x", 1, device_limit(100, 3) - 1), 1);
+	expect_ret(lseek(fd, 0, SEEK_END), device_limit(100, 3));
 	expect_errno(pwrite(fd, "x", 1, LLONG_MAX), EINVAL);
 	expect_errno(pread(fd, buf, 1, -1), EINVAL);
 }

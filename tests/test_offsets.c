@@ -5,6 +5,7 @@
  * an offset past it; such a write gets to the device by O_APPEND only.
  */
 #include "harness.h"
+#include "offsets.h"
 
 static const int sizes[][2] = { { SCULL_QUANTUM, SCULL_QSET }, { 1, 1 }, { 7, 65536 } };
 
@@ -12,7 +13,7 @@ START_TEST(last_byte)
 {
 	int q = sizes[_i][0], qs = sizes[_i][1];
 	int fd = fresh(0, q, qs);
-	off_t limit = dev_limit(q, qs);
+	off_t limit = device_limit(q, qs);
 	unsigned char buf[4] = { 0xee, 0xee, 0xee, 0xee };
 
 	expect_ret(pwrite(fd, "z", 1, limit - 1), 1);
@@ -35,7 +36,7 @@ START_TEST(write_at_the_limit)
 	int q = sizes[_i][0], qs = sizes[_i][1];
 	int fd = fresh(0, q, qs), append = dev_open(0, O_RDWR | O_APPEND);
 	struct iovec one = { "z", 1 }, none = { "z", 0 };
-	off_t limit = dev_limit(q, qs);
+	off_t limit = device_limit(q, qs);
 
 	expect_ret(pwrite(fd, "z", 1, limit - 1), 1);
 	if (limit < LLONG_MAX) {
@@ -59,7 +60,7 @@ START_TEST(write_across_the_limit)
 {
 	int q = sizes[_i][0], qs = sizes[_i][1];
 	int fd = fresh(0, q, qs), append = dev_open(0, O_RDWR | O_APPEND);
-	off_t limit = dev_limit(q, qs);
+	off_t limit = device_limit(q, qs);
 	unsigned char buf[100], out[101];
 
 	fill(buf, sizeof(buf), 0, 1);
@@ -80,7 +81,7 @@ END_TEST
 
 START_TEST(overflow)
 {
-	off_t limit = dev_limit(SCULL_QUANTUM, SCULL_QSET);
+	off_t limit = device_limit(SCULL_QUANTUM, SCULL_QSET);
 	int fd = dev_open(0, O_RDWR);
 	char byte;
 
@@ -112,7 +113,7 @@ END_TEST
 
 START_TEST(far_apart)
 {
-	off_t limit = dev_limit(SCULL_QUANTUM, SCULL_QSET);
+	off_t limit = device_limit(SCULL_QUANTUM, SCULL_QSET);
 	int fd = dev_open(0, O_RDWR), bits = 0, bit;
 	unsigned char byte;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/scullmem and /proc/scullseq against what the devices hold. */
 #include "harness.h"
+#include "offsets.h"
 
 #include <ctype.h>
 
@@ -265,7 +266,7 @@ START_TEST(largest_size)
 	struct text *t, want = { };
 	int fd = fresh(0, 4000, 1000);
 
-	if (dev_limit(4000, 1000) < LLONG_MAX)
+	if (device_limit(4000, 1000) < LLONG_MAX)
 		skip("only 64-bit kernels have such offsets");
 	expect_ret(pwrite(fd, "x", 1, LLONG_MAX - 1), 1);
 	t = slurp(files[0], 4096);
