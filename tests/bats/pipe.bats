@@ -65,11 +65,11 @@ parameter() {
 
 # The numbers of read, write and openat here.
 case $(uname -m) in
-x86_64) declare -A number=([read]=0 [write]=1 [openat]=257) ;;
-aarch64) declare -A number=([read]=63 [write]=64 [openat]=56) ;;
-i?86) declare -A number=([read]=3 [write]=4 [openat]=295) ;;
-s390x) declare -A number=([read]=3 [write]=4 [openat]=288) ;;
-*) declare -A number=() ;;
+x86_64) declare -gA number=([read]=0 [write]=1 [openat]=257) ;;
+aarch64) declare -gA number=([read]=63 [write]=64 [openat]=56) ;;
+i?86) declare -gA number=([read]=3 [write]=4 [openat]=295) ;;
+s390x) declare -gA number=([read]=3 [write]=4 [openat]=288) ;;
+*) declare -gA number=() ;;
 esac
 
 # waits_in CALL PID: is the process asleep in this system call?
