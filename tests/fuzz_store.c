@@ -371,8 +371,9 @@ static enum outcome run_fresh(long long quantum, long long qset, long long base,
 	m.quantum = 0;
 	if (quantum < 1 || qset < 1 || qset > 65536 || room < 1 ||
 	    room > ROOM_MOST || room / quantum >= QUANTA_MOST || base < 0 ||
-	    base > LLONG_MAX / 4 || base + room > device_limit(quantum, qset) || base % quantum || room % quantum ||
-	    quantum > FUZZ_MOST || (size && size < base + room))
+	    base > LLONG_MAX / 4 || base > device_limit(quantum, qset) - room ||
+	    base % quantum || room % quantum || quantum > FUZZ_MOST ||
+	    (size && size < base + room))
 		return SKIPPED;
 	m.next_quantum = quantum;
 	m.next_qset = qset;
