@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # vm: cpus=1
+# vm: alone
 #
 # scullctl fault, unplug and plug: what a person types to let a device fail, what he
 # is told when that was wrong, and the scenarios.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # vm: cpus=1
+# vm: alone
 #
 # scullctl: what it says of the devices is so, what it changes is changed, and its
 # errors say what to do.
