@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * Processes of several users open and close one device as they please, and are
  * killed and interrupted at any moment. No two are ever in that must not be,
  * and when all let go, nobody is left waiting and the device is free.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * scullwuid: whoever has to wait for it gets in. (Who has to wait is tested in
  * test_access_uid, what many do at random in test_access_storm.)
  */

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Eight processes append to one device at once: nothing is lost or torn. */
+/*
+ * vm: parallel
+ *
+ * Eight processes append to one device at once: nothing is lost or torn.
+ */
 #include "harness.h"
 
 #define WRITERS 8

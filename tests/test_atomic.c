@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * Each read and write is atomic against each write: nobody sees half of one.
  * And readers, writers and trims that meet at random leave only what was
  * written, or zeros.

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Calls that wait: for what, how long, and what ends the wait. */
+/*
+ * vm: parallel
+ *
+ * Calls that wait: for what, how long, and what ends the wait.
+ */
 #include "pipes.h"
 
 #define CAPACITY 8192

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * Random reads and writes on pipes of every capacity, against models of what
  * has to come out: exact to the byte and to the return value where one process
  * does everything; each byte in its place where one process writes and another

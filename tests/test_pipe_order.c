@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * What the pipe's indices promise between processors: who sees that bytes are
  * there sees the bytes, and who sees room does not overwrite what is still to be
  * read. One process writes numbered records and another reads them, each on a

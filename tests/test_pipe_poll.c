@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * Being told that a pipe can be read or written: poll, select, epoll in each of
  * its ways, and SIGIO. The pipes are in the book's mode: no end of file.
  */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * Whom a call wakes: somebody, when there is something to go on with; not
  * everybody; and never nobody, whatever becomes of who was woken.
  */

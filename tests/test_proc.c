@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /proc/scullmem and /proc/scullseq against what the devices hold. */
+/*
+ * vm: parallel
+ *
+ * /proc/scullmem and /proc/scullseq against what the devices hold.
+ */
 #include "harness.h"
 #include "offsets.h"
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * One open file shared by eight processes or threads: its position loses no
  * update, as with a regular file.
  */

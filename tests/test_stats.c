@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * vm: parallel
+ *
  * The counters in sysfs: each event is counted once, and they add up however
  * many processes there are.
  */

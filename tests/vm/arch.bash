@@ -60,3 +60,21 @@ package_of() {
 	local prefix=${1%-gcc-*}
 	echo "gcc-${1##*-}-${prefix//_/-}:$1"
 }
+
+# runs_here: can this machine's processors run what is described?
+runs_here() {
+	[[ -r /dev/kvm && -w /dev/kvm ]] || return 1
+	case $native:$arch in
+	amd64:amd64 | amd64:i386) grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo ;;
+	*) [[ $native == "$arch" ]] ;;
+	esac
+}
+
+# takes_turns DIR: have emulated processors to take turns, with the kernel in DIR?
+# A kernel that switches a static key changes its code; on a PC a breakpoint stands
+# there for a moment. QEMU before 8.1 may keep what it has translated in that moment,
+# if processors run at the same time: then one meets a breakpoint that is gone, or
+# goes on as if the key had not been switched.
+takes_turns() {
+	grep -qs '^CONFIG_JUMP_LABEL=y' "$1/build/.config"
+}
