@@ -365,10 +365,20 @@ static void scull_pipe_tell(struct scull_pipe *pipe, struct scull_pipe_end *end,
 			  poll_to_key(events));
 }
 
+/* Does anybody want SIGIO? */
+static bool scull_pipe_wants_signal(const struct scull_pipe_end *end)
+{
+	/*
+	 * fasync_helper() stores the pointer plainly, under a lock that is not for
+	 * us. kill_fasync() looks again, under RCU.
+	 */
+	return data_race(READ_ONCE(end->fasync));
+}
+
 static void scull_pipe_signal(struct scull_pipe *pipe,
 			      struct scull_pipe_end *end)
 {
-	if (READ_ONCE(end->fasync))
+	if (scull_pipe_wants_signal(end))
 		kill_fasync(&end->fasync, SIGIO,
 			    end == &pipe->reader ? POLL_IN : POLL_OUT);
 }
@@ -392,7 +402,7 @@ static void scull_pipe_notify(struct scull_pipe *pipe,
 			      struct scull_pipe_end *far)
 {
 	if (scull_pipe_awaited(&far->wait) || scull_pipe_awaited(&far->poll) ||
-	    READ_ONCE(far->fasync) || scull_pipe_awaited(&pipe->sync))
+	    scull_pipe_wants_signal(far) || scull_pipe_awaited(&pipe->sync))
 		scull_pipe_notify_all(pipe, far);
 }
 
